@@ -1,0 +1,38 @@
+# `make demo` and `make test` are all that a fresh machine needs: Python 3.11 or newer with pip and venv, git, make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_PATH ?= .
+
+.PHONY: setup demo test lint golden constraints clean
+
+setup: $(VENV)/.done
+
+# uv where it can be had, for seconds instead of a minute; pip does the same from the same files.
+$(VENV)/.done: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv 2>/dev/null || true
+	@$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]' \
+	  || $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@sh bench/demo.sh $(BIN)/mnemolite "$(DEMO_PATH)"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+golden: setup
+	WRITE_GOLDEN=1 $(BIN)/pytest tests/golden
+
+constraints: setup
+	$(BIN)/uv pip compile pyproject.toml --all-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o constraints.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,79 @@
+"""
+The command line. Results on stdout, talk on stderr; exit 0 hits, 1 none, 2 error, as grep's.
+
+Each command lives in a module that is imported when it is called: `search` must not pay for the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from mnemolite import __version__
+from mnemolite.errors import MnemoError
+
+COMMANDS = {  # command -> module of this package
+    "index": "index",
+    "status": "index",
+    "clear": "index",
+    "search": "search",
+    "similar": "search",
+    "embed": "embed",
+    "similarity": "embed",
+    "eval": "evaluate",
+    "stats": "health",
+    "doctor": "health",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"mnemolite.cli.{COMMANDS[cmd_name]}")
+        command = getattr(module, f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mnemolite")
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is loaded and done.")
+def cli(verbose: bool) -> None:
+    """Find things in your code and notes by what they mean."""
+    level = logging.INFO if verbose or sys.stderr.isatty() else logging.WARNING
+    logging.basicConfig(level=level, format="mnemolite: %(message)s", stream=sys.stderr, force=True)
+
+
+def main() -> NoReturn:
+    # One thread for the matrix products of a query: with two, a contended one took a hundred times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except MnemoError as error:
+        click.echo(f"mnemolite: {error}", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("mnemolite: interrupted; what was stored so far stays", err=True)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,118 @@
+"""stats, doctor: how the program itself is."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from mnemolite import __version__
+from mnemolite.errors import MnemoError
+from mnemolite.settings import Settings
+from mnemolite.types import Role
+from mnemolite.wiring import database, find_root, model_folder, open_memory, tree_folder
+
+
+@click.command("stats")
+@click.argument("path", default=".")
+@click.option("--memory", "with_memory", is_flag=True, help="Also what is loaded, and how much RAM it takes.")
+@click.option("--json", "as_json", is_flag=True)
+def stats_command(path: str, with_memory: bool, as_json: bool) -> None:
+    """Figures of the index of the tree around PATH, and of this program."""
+    with open_memory(path, create=False) as memory:
+        [stats] = memory.stats()
+        answer: dict[str, object] = {
+            "documents": stats.documents,
+            "chunks": stats.chunks,
+            **{f"vectors, {space}": count for space, count in stats.vectors.items()},
+            "vector backend": stats.vector_backend,
+            "bytes on disk": stats.bytes_on_disk,
+            **{f"kind {kind}": count for kind, count in stats.kinds.items()},
+            **stats.details,
+        }
+        if with_memory:
+            before = resident_bytes()
+            for embedder in memory.embedders:
+                embedder.embed(["warm up"], Role.QUERY)
+                answer[f"model {embedder.space.model}"] = "loaded"
+            answer |= {"resident bytes before the model": before, "resident bytes": resident_bytes()}
+    if as_json:
+        click.echo(json.dumps(answer))
+    else:
+        for name, value in answer.items():
+            click.echo(f"{name:36}{value:>16,}" if isinstance(value, int) else f"{name:36}{value:>16}")
+
+
+@click.command("doctor")
+@click.argument("path", default=".")
+def doctor_command(path: str) -> int:
+    """Check that everything MnemoLite needs is there and well; exit with 2 when something is not."""
+    root = find_root(tree_folder(path)) or tree_folder(path)
+    failed = False
+    for name, check in _checks(root):
+        try:
+            click.echo(f"{click.style('ok', fg='green'):6}  {name}: {check()}")
+        except MnemoError as error:
+            failed = True
+            click.echo(f"{click.style('FAIL', fg='red'):6}  {name}: {error}")
+    return 2 if failed else 0
+
+
+def resident_bytes() -> int:
+    """Of this process, now; where the system does not tell, at its peak."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    import mmap
+
+    return pages * mmap.PAGESIZE
+
+
+def _checks(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "program", lambda: f"mnemolite {__version__}, Python {platform.python_version()}, {platform.system()}"
+    yield "settings", lambda: f"vector backend {Settings.load(root).perf_vector_backend}"
+    yield "model", lambda: _model(Settings.load(root))
+    yield "grammars", _grammars
+    yield "index", lambda: _index(root)
+
+
+def _model(settings: Settings) -> str:
+    from mnemolite.embedders.static import read_manifest, verify
+
+    folder = model_folder(settings)
+    verify(folder)
+    space = read_manifest(folder).space
+    return f"{space.model}, {space.dimension} dimensions, files as in its manifest"
+
+
+def _grammars() -> str:
+    from mnemolite.ingest.languages import LANGUAGES, query_of
+
+    names = [name for name, language in LANGUAGES.items() if language.grammar]
+    missing = [name for name in names if query_of(name) is None]
+    if missing:
+        raise MnemoError(f"no grammar for {', '.join(missing)}, so these are cut by lines; reinstall mnemolite")
+    return f"{len(names)} languages"
+
+
+def _index(root: Path) -> str:
+    settings = Settings.load(root)
+    if not database(root, settings).is_file():
+        return f"none at {root}; 'mnemolite index {root}' makes it"
+    with open_memory(root, create=False) as memory:
+        [tree] = memory.trees
+        problems = tree.store.check()
+        if problems:
+            raise MnemoError(f"{'; '.join(problems)}; run 'mnemolite index rebuild'")
+        [change] = memory.changes()
+        [stats] = memory.stats()
+    freshness = f"{len(change.changed)} files changed since, {len(change.removed)} gone" if change else "fresh"
+    return f"{stats.chunks:,} chunks of {stats.documents:,} documents, consistent, {freshness}"

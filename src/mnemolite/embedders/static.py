@@ -1,0 +1,147 @@
+"""
+The shipped model: a table of token vectors, summed by the square root of how often each token stands in the text.
+
+    v = normalise(sum over tokens t of sqrt(tf_t) * E_t)
+
+No transformer pass, so a query takes microseconds. A model is a folder: ``model.json`` (what it is, and the size and
+SHA-256 of the other files), ``vocab.txt`` (a WordPiece vocabulary), ``vectors.npy`` (4 bits a component, the first half
+of the dimensions in the low nibbles, the second in the high) and ``scales.npy`` (float16, one for each token).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mnemolite.embedders.wordpiece import WordPiece
+from mnemolite.errors import EmbedderUnavailable
+from mnemolite.types import Domain, Role, Space
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnemolite.types import Matrix, Vector
+
+SHIPPED = Path(__file__).parent.parent / "model"
+_ZERO = 8  # the nibble that stands for 0
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bytes: int
+    sha256: str
+
+
+class Relevance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Cosines of this model above which a passage is about a query: they differ from model to model."""
+
+    high: float
+    moderate: float
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``model.json``."""
+
+    name: str
+    dimension: int
+    domain: Domain
+    max_tokens: int
+    licence: str
+    relevance: Relevance
+    files: dict[str, _File]
+
+    @property
+    def space(self) -> Space:
+        """Its fingerprint covers all that shapes a vector: the files' hashes, the dimension and the cut."""
+        shape = [str(self.dimension), str(self.max_tokens), *(f"{n} {f.sha256}" for n, f in sorted(self.files.items()))]
+        fingerprint = hashlib.sha256("\n".join(shape).encode()).hexdigest()[:16]
+        return Space(domain=self.domain, model=self.name, dimension=self.dimension, fingerprint=fingerprint)
+
+
+class StaticEmbedder:
+    """An :class:`~mnemolite.ports.Embedder`; making one opens its files."""
+
+    def __init__(self, folder: Path = SHIPPED) -> None:
+        import numpy as np
+
+        self._manifest = read_manifest(folder)
+        _check_sizes(folder, self._manifest)
+        try:
+            self._tokenize = WordPiece((folder / "vocab.txt").read_text("utf-8").split("\n"))
+            self._packed: NDArray[np.uint8] = np.load(folder / "vectors.npy", mmap_mode="r")  # (tokens, dimension / 2)
+            self._scales: Vector = np.load(folder / "scales.npy").astype(np.float32)  # (tokens,)
+        except (OSError, ValueError) as error:
+            raise EmbedderUnavailable(f"the embedding model at {folder} cannot be read: {error}") from error
+
+    @property
+    def space(self) -> Space:
+        return self._manifest.space
+
+    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+        import numpy as np
+
+        rows = np.zeros((len(texts), self._manifest.dimension), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            ids = self._tokenize(text)[: self._manifest.max_tokens]
+            if ids:
+                row[:] = self._pool(ids)
+        return rows
+
+    def _pool(self, ids: list[int]) -> Vector:
+        import numpy as np
+
+        counts = Counter(ids)
+        rows = np.fromiter(counts, np.intp, len(counts))
+        weights = np.sqrt(np.fromiter(counts.values(), np.float32, len(counts))) * self._scales[rows]
+        packed = self._packed[rows]
+        low, high = (packed & 15).astype(np.float32), (packed >> 4).astype(np.float32)
+        vector: Vector = np.concatenate((weights @ low, weights @ high)) - _ZERO * weights.sum()
+        length = float(np.sqrt(vector @ vector))
+        return vector / length if length else vector
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """
+    What the model in *folder* is, without loading it.
+
+    Raises:
+        EmbedderUnavailable: there is none, or its manifest cannot be read.
+    """
+    try:
+        return msgspec.json.decode((folder / "model.json").read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise EmbedderUnavailable(f"no embedding model at {folder}: {error}") from error
+
+
+def verify(folder: Path) -> None:
+    """
+    Reads every file of the model and compares it with the manifest.
+
+    Raises:
+        EmbedderUnavailable: a file is missing or is not the one the manifest names.
+    """
+    manifest = read_manifest(folder)
+    _check_sizes(folder, manifest)
+    for name, expected in manifest.files.items():
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if found != expected.sha256:
+            raise EmbedderUnavailable(f"{folder / name} is damaged: SHA-256 {found}, not {expected.sha256}")
+
+
+def _check_sizes(folder: Path, manifest: Manifest) -> None:
+    """A file cut short by a broken copy is the common damage, and costs a stat to see."""
+    for name, expected in manifest.files.items():
+        path = folder / name
+        try:
+            found = path.stat().st_size
+        except OSError as error:
+            raise EmbedderUnavailable(f"the embedding model lacks {path}; reinstall mnemolite") from error
+        if found != expected.bytes:
+            raise EmbedderUnavailable(
+                f"{path} is cut short or foreign: {found} bytes, not {expected.bytes}; reinstall mnemolite"
+            )

@@ -1,0 +1,224 @@
+"""
+From a source tree to a store, incrementally: what has not changed costs a stat, batches are committed as they come.
+
+Killed at any point, the store holds whole documents and fewer of them; the next run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnemolite.ingest.parser import Parsed, Parser
+from mnemolite.ingest.passage import digest, passage
+from mnemolite.ingest.walk import Reason, Walk
+from mnemolite.ports import Embedder, Store
+from mnemolite.types import Chunk, Document, FileState, Indexed, Role, Space
+
+if TYPE_CHECKING:
+    from mnemolite.types import Matrix
+
+BATCH_CHUNKS = 1024  # a transaction: large enough that its commit is cheap, small enough to hold in a few MB
+RACY_NS = 20_000_000  # a file written this shortly before it was read may change again within one clock tick
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What differs between a tree and its index."""
+
+    changed: tuple[str, ...]  # new, or of another size or time
+    removed: tuple[str, ...]
+    files: int  # in the tree
+    skipped: Mapping[str, int]  # files by reason
+    skipped_paths: Mapping[str, Sequence[str]]  # some of them, by reason
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.removed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    files: int
+    total: int
+    chunks: int
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What a run of indexing did."""
+
+    files: int = 0  # in the tree
+    indexed: int = 0  # read, cut and stored
+    removed: int = 0
+    chunks: int = 0  # stored
+    embedded: int = 0  # texts: what was known already is not embedded again
+    skipped: Counter[str] = field(default_factory=Counter)  # files by reason
+    skipped_paths: dict[str, list[str]] = field(default_factory=dict)  # some of them, by reason
+    poison: dict[str, str] = field(default_factory=dict)  # path -> what its parser did; it was cut by lines
+    seconds: float = 0.0
+
+
+def changes(root: Path, source: str, store: Store, max_bytes: int) -> Changes:
+    """Compares the tree with the store by size and time; reads no file."""
+    walk = Walk(root, max_bytes=max_bytes)
+    known = dict(store.files(source))
+    changed, files = [], 0
+    for found in walk:
+        files += 1
+        state = known.pop(found.path, None)
+        if state is None or (state.size, state.mtime_ns) != (found.size, found.mtime_ns):
+            changed.append(found.path)
+    # what lies in a folder that cannot be read just now is not gone
+    closed = tuple(path for path in walk.skipped_paths.get(Reason.UNREADABLE, ()) if path.endswith("/"))
+    return Changes(
+        changed=tuple(changed),
+        removed=tuple(path for path in known if not path.startswith(closed)),
+        files=files,
+        skipped=walk.skipped,
+        skipped_paths=walk.skipped_paths,
+    )
+
+
+def run(
+    root: Path,
+    source: str,
+    store: Store,
+    embedders: Sequence[Embedder],
+    *,
+    max_bytes: int,
+    workers: int = 0,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Report:
+    """
+    Makes *source* in the store equal to the tree at *root*.
+
+    Raises:
+        Conflict: another process is writing the same store.
+        EmbedderUnavailable: a model cannot be loaded; what was stored before stays.
+    """
+    start = time.perf_counter()
+    with store.writer():
+        todo = changes(root, source, store, max_bytes)
+        report = Report(files=todo.files, removed=len(todo.removed), skipped=Counter(todo.skipped))
+        report.skipped_paths = {reason: list(paths) for reason, paths in todo.skipped_paths.items()}
+        if todo.removed:
+            store.drop(source, todo.removed)
+        if todo.changed:
+            known = store.files(source)
+            workers = workers or min(8, os.cpu_count() or 1)
+            with Parser(workers=workers, poisoned=store.poisoned(), max_bytes=max_bytes) as parser:
+                for batch in _batches(parser.parse(root, source, todo.changed)):
+                    _store(batch, root, source, known, store, embedders, report)
+                    on_progress(Progress(files=report.indexed, total=len(todo.changed), chunks=report.chunks))
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def _store(
+    batch: Sequence[Parsed],
+    root: Path,
+    source: str,
+    known: Mapping[str, FileState],
+    store: Store,
+    embedders: Sequence[Embedder],
+    report: Report,
+) -> None:
+    """One batch: files whose content is what is stored are only touched, the others embedded and put."""
+    touched: dict[str, FileState] = {}
+    fresh: list[tuple[Document, tuple[Chunk, ...]]] = []
+    for file in batch:
+        document = file.document or _skipped(root, source, file, report)
+        if document is None:
+            continue
+        document = _not_racy(document)
+        if file.poison:
+            store.add_poison(document.digest, file.poison)
+            report.poison[document.path] = file.poison
+        state = known.get(document.path)
+        if state is not None and state.digest == document.digest and not file.poison:
+            touched[document.path] = FileState(digest=state.digest, size=document.size, mtime_ns=document.mtime_ns)
+        else:
+            fresh.append((document, file.chunks))
+    indexed, texts = embed(fresh, store, embedders)
+    if touched:
+        store.touch(source, touched)
+    if indexed:
+        store.put(indexed)
+    report.indexed += len(batch)
+    report.embedded += texts
+    report.chunks += sum(len(chunks) for _, chunks in fresh)
+
+
+def embed(
+    documents: Sequence[tuple[Document, tuple[Chunk, ...]]], store: Store, embedders: Sequence[Embedder]
+) -> tuple[list[Indexed], int]:
+    """The documents with their vectors, and how many texts had to be embedded for it: each passage once, ever."""
+    import numpy as np
+
+    passages = {digest(text): text for _, chunks in documents for text in map(passage, chunks)}
+    digests = [tuple(digest(passage(chunk)) for chunk in chunks) for _, chunks in documents]
+    vectors: dict[Space, list[Matrix]] = {}
+    texts = 0
+    for embedder in embedders:
+        space = embedder.space
+        found = dict(store.known_vectors(space, list(passages)))
+        missing = [key for key in passages if key not in found]
+        found.update(zip(missing, embedder.embed([passages[key] for key in missing], Role.PASSAGE), strict=True))
+        texts += len(missing)
+        empty = np.zeros((0, space.dimension), np.float32)
+        vectors[space] = [np.stack([found[key] for key in keys]) if keys else empty for keys in digests]
+    indexed = [
+        Indexed(
+            document=document,
+            chunks=chunks,
+            digests=keys,
+            vectors={space: matrices[i] for space, matrices in vectors.items()},
+        )
+        for i, ((document, chunks), keys) in enumerate(zip(documents, digests, strict=True))
+    ]
+    return indexed, texts
+
+
+def _batches(parsed: Iterable[Parsed]) -> Iterator[list[Parsed]]:
+    batch: list[Parsed] = []
+    chunks = 0
+    for file in parsed:
+        batch.append(file)
+        chunks += len(file.chunks)
+        if chunks >= BATCH_CHUNKS or len(batch) >= BATCH_CHUNKS:
+            yield batch
+            batch, chunks = [], 0
+    if batch:
+        yield batch
+
+
+def _skipped(root: Path, source: str, file: Parsed, report: Report) -> Document | None:
+    """What the store remembers of a file without chunks; None where a change of its content is not what is awaited."""
+    report.skipped[file.skipped] += 1
+    report.skipped_paths.setdefault(file.skipped, []).append(file.path)
+    if file.skipped == Reason.UNREADABLE:
+        return None
+    try:
+        stat = (root / file.path).lstat()
+    except OSError:
+        return None
+    return Document(
+        source=source,
+        path=file.path,
+        digest="",
+        language="",
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        skipped=file.skipped,
+    )
+
+
+def _not_racy(document: Document) -> Document:
+    if time.time_ns() - document.mtime_ns > RACY_NS:
+        return document
+    return replace(document, mtime_ns=0)  # looked at again by the next run

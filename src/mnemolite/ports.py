@@ -1,0 +1,128 @@
+"""What the core needs from the outside, as protocols. A backend is one file and inherits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from mnemolite.types import Chunk, FileState, Indexed, Ranking, Role, Scope, Space, Stats
+
+if TYPE_CHECKING:
+    from mnemolite.types import Matrix, Vector
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of one space."""
+
+    @property
+    def space(self) -> Space: ...
+
+    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+        """
+        One unit row per text, in order: (n, dimension) float32. A text with nothing to embed gives a zero row.
+
+        A row does not depend on the other texts of the call.
+
+        Raises:
+            EmbedderUnavailable: the model cannot be loaded or reached.
+        """
+        ...
+
+
+class Index(Protocol):
+    """Chunks that can be found: what a search needs of a store, or of several taken as one."""
+
+    def chunks(self, ids: Sequence[int]) -> list[Chunk]:
+        """The chunks in the order asked; an id that is gone is left out."""
+        ...
+
+    def lexical(self, terms: Sequence[str], scope: Scope, limit: int) -> Ranking:
+        """Chunks by BM25 over *terms* (of search.tokens). All terms first; any of them where that finds too few."""
+        ...
+
+    def named(self, fragment: str, scope: Scope, limit: int) -> Ranking:
+        """Chunks whose name or path contains *fragment* (at least three characters), case ignored."""
+        ...
+
+    def nearest(self, space: Space, vector: Vector, scope: Scope, limit: int) -> Ranking:
+        """
+        Chunks by cosine with *vector*, within *space* only.
+
+        Raises:
+            SpaceMismatch: the store holds another model's vectors for this domain.
+            InvalidInput: *vector* has not the space's dimension, or is not finite.
+        """
+        ...
+
+
+class Store(Index, Protocol):
+    """Keeps documents, chunks and vectors, and ranks them. Thread-safe; each call is one transaction."""
+
+    def writer(self) -> AbstractContextManager[None]:
+        """
+        The right to write, held for a whole run of indexing, across processes. Reentrant within a thread.
+
+        Raises:
+            Conflict: another process still holds it after the configured wait; the message names it.
+        """
+        ...
+
+    def files(self, source: str) -> Mapping[str, FileState]:
+        """Every document of *source* by path."""
+        ...
+
+    def put(self, items: Iterable[Indexed]) -> None:
+        """
+        Stores whole documents; one that was there under the same source and path is replaced without trace.
+
+        Raises:
+            SpaceMismatch: a vector's space has the domain of a stored space but another fingerprint.
+        """
+        ...
+
+    def touch(self, source: str, states: Mapping[str, FileState]) -> None:
+        """Records new sizes and times of documents whose content is unchanged."""
+        ...
+
+    def drop(self, source: str, paths: Iterable[str]) -> None:
+        """Removes documents with their chunks, words and vectors; unknown paths are ignored."""
+        ...
+
+    def clear(self) -> None:
+        """Removes everything, spaces included."""
+        ...
+
+    def known_vectors(self, space: Space, digests: Sequence[bytes]) -> Mapping[bytes, Vector]:
+        """Stored vectors of *space* whose passage had one of *digests*: what need not be embedded again."""
+        ...
+
+    def chunk_at(self, path: str, line: int) -> Chunk | None:
+        """The chunk that holds *line* (1-based) of the document at *path*."""
+        ...
+
+    def vector(self, space: Space, id: int) -> Vector | None:
+        """The stored vector of a chunk."""
+        ...
+
+    def spaces(self) -> list[Space]:
+        """The spaces the store holds vectors of."""
+        ...
+
+    def poisoned(self) -> Mapping[str, str]:
+        """Digests of files that once killed or hung the parser, with the reason: they are cut by lines."""
+        ...
+
+    def add_poison(self, digest: str, reason: str) -> None: ...
+
+    def version(self) -> int:
+        """A number that changes whenever anything stored changes, by whatever process."""
+        ...
+
+    def stats(self) -> Stats: ...
+
+    def check(self) -> list[str]:
+        """What is inconsistent in what is stored, read in full; nothing when all is well."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,90 @@
+"""The candidate lists of a query: by words, by names, and one by vectors for each space."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mnemolite.errors import EmbedderUnavailable, InvalidInput, SpaceMismatch
+from mnemolite.ports import Embedder, Index
+from mnemolite.search.tokens import terms
+from mnemolite.types import Domain, Query, Ranking, Role, Space
+
+if TYPE_CHECKING:
+    from mnemolite.types import Vector
+
+POOL = 10  # candidates of each list for every hit wanted: one ranked low in both can still win once they are fused
+SMALLEST_POOL = 100
+
+# Words of questions: they stand in every chunk, or in none that matters.
+STOP_WORDS = frozenset(
+    "a an and are as at be been being but by can could did do does doing for from had has have how i if in into is it "
+    "its me my of on or our out over should so some than that the their them then there these they this those to under "
+    "until up us was we were what when where which while who why will with would you your".split()
+)
+
+_SYMBOL = re.compile(r"[\w$@#./:\\-]{3,}")
+
+
+@dataclass
+class Candidates:
+    lists: dict[str, Ranking] = field(default_factory=dict)
+    degraded: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def retrieve(query: Query, store: Index, embedders: Sequence[Embedder]) -> Candidates:
+    """Raises SpaceMismatch only when nothing but vectors was asked for; otherwise it is a degradation."""
+    found = Candidates()
+    pool = max(SMALLEST_POOL, POOL * query.limit)
+    if query.lexical and query.text:
+        start = time.perf_counter()
+        found.lists["lexical"] = store.lexical(query_terms(query.text), query.scope, pool)
+        if is_symbol(query.text):
+            found.lists["name"] = store.named(query.text.strip(), query.scope, pool)
+        found.seconds["lexical"] = time.perf_counter() - start
+    for embedder in embedders if query.vector else ():
+        try:
+            space = embedder.space
+            start = time.perf_counter()
+            vector = _vector(query, embedder, space)
+            embedded = time.perf_counter()
+            found.seconds[f"embed {space.domain}"] = embedded - start
+            found.lists[str(space.domain)] = store.nearest(space, vector, query.scope, pool)
+            found.seconds[f"nearest {space.domain}"] = time.perf_counter() - embedded
+        except (EmbedderUnavailable, SpaceMismatch) as error:
+            if not query.lexical:
+                raise
+            found.degraded.append(f"vector search: {error}")
+    return found
+
+
+def query_terms(text: str) -> list[str]:
+    """Its terms without repetitions, and without the words of questions unless there is nothing else."""
+    unique = list(dict.fromkeys(terms(text)))
+    return [term for term in unique if term not in STOP_WORDS] or unique
+
+
+def is_symbol(text: str) -> bool:
+    """One run without spaces, such as a name, a path or a part of one."""
+    return _SYMBOL.fullmatch(text.strip()) is not None
+
+
+def _vector(query: Query, embedder: Embedder, space: Space) -> Vector:
+    given = query.embeddings.get(space.domain)
+    if given is None and space.domain is Domain.HYBRID:  # one space of both domains takes a vector sent for either
+        given = next(iter(query.embeddings.values()), None)
+    if given is None:
+        embedded: Vector = embedder.embed([query.text], Role.QUERY)[0]
+        return embedded
+    import numpy as np
+
+    vector = np.array(given, dtype=np.float32)
+    if vector.shape != (space.dimension,):
+        raise InvalidInput(f"the query vector has {vector.size} components; {space.model} makes {space.dimension}")
+    if not np.isfinite(vector).all():
+        raise InvalidInput("the query vector has NaN or infinite components")
+    return vector / np.float32(max(float(np.linalg.norm(vector)), 1e-9))

@@ -1,0 +1,43 @@
+"""A search, as a column of steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from mnemolite.ports import Embedder, Index, Store
+from mnemolite.search.fuse import Fused, fuse
+from mnemolite.search.rank import rank
+from mnemolite.search.retrieve import retrieve
+from mnemolite.types import Hit, Query, Ranking, Results, Scope
+
+RANKED = 5  # hits ranked for every one wanted: below, no factor brings a chunk to the page
+SMALLEST_RANKED = 50
+
+
+def search(query: Query, store: Index, embedders: Sequence[Embedder], weights: Mapping[str, float]) -> Results:
+    """*weights* are those of the lists in the fusion, by name."""
+    start = time.perf_counter()
+    candidates = retrieve(query, store, embedders)
+    fused = fuse(candidates.lists, weights)
+    hits = rank(_load(fused[: max(SMALLEST_RANKED, RANKED * query.limit)], store))
+    seconds = {**candidates.seconds, "total": time.perf_counter() - start}
+    return Results(hits=tuple(hits[: query.limit]), degraded=tuple(candidates.degraded), seconds=seconds)
+
+
+def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, limit: int) -> Results:
+    """Chunks near in meaning to the chunk *id*, itself left out, in every space it has a vector of."""
+    start = time.perf_counter()
+    lists: dict[str, Ranking] = {}
+    for embedder in embedders:
+        vector = store.vector(embedder.space, id)
+        if vector is not None:
+            ranking = store.nearest(embedder.space, vector, scope, limit + 1)
+            lists[str(embedder.space.domain)] = [found for found in ranking if found[0] != id]
+    hits = _load(fuse(lists, dict.fromkeys(lists, 1.0))[:limit], store)
+    return Results(hits=tuple(hits), seconds={"total": time.perf_counter() - start})
+
+
+def _load(fused: Sequence[Fused], store: Index) -> list[Hit]:
+    chunks = {chunk.id: chunk for chunk in store.chunks([f.id for f in fused])}
+    return [Hit(chunk=chunks[f.id], score=f.score, ranks=f.places) for f in fused if f.id in chunks]

@@ -1,0 +1,82 @@
+"""
+Text to the terms that lexical search matches: the same for every store, for passages and for queries.
+
+An identifier gives its parts and, when it has several, itself without separators: ``HTTPServer2`` gives
+``http server 2 httpserver2`` and meets ``http_server_2``. Accents and case are folded, words of any script are kept.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mnemolite.types import Chunk
+
+MAX_TERM = 64  # longer runs are hashes, base64 and minified code: nobody types them, and they swell the index
+
+_RUN = re.compile(r"\w+")
+_PART = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # the second: HTTP in HTTPServer
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"  # kana, Han, Hangul
+_FOREIGN_PART = re.compile(rf"\d+|[{_UNSPACED}]+|[^\W\d_{_UNSPACED}]+")
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The terms of a chunk, by where they stand, each a text of terms parted by spaces."""
+
+    name: str
+    path: str
+    body: str
+
+
+def terms(text: str) -> list[str]:
+    """Terms of *text* in order, repetitions kept."""
+    found: list[str] = []
+    for run in _RUN.findall(text):
+        found += _split(run)
+    return found
+
+
+def fields(chunk: Chunk) -> Fields:
+    """What a store indexes of *chunk*. The name stands in the body too, so a body match needs no second field."""
+    return Fields(
+        name=" ".join(terms(" ".join((chunk.parent, chunk.name, *(s for s in chunk.symbols if s != chunk.name))))),
+        path=" ".join(terms(chunk.path)),
+        body=" ".join(terms(chunk.text)),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _split(run: str) -> tuple[str, ...]:
+    if not run.isascii():
+        run = _fold(run)
+    if len(run) > MAX_TERM:
+        return ()
+    if run.isascii() and run.isalpha() and (run.islower() or run.isupper()):
+        return (run.lower(),)
+    if run.isascii():
+        parts = [part.lower() for part in _PART.findall(run)]
+    else:
+        parts = [term for part in _FOREIGN_PART.findall(run) for term in _foreign(part)]
+    if len(parts) > 1 and (run.isascii() or not _is_unspaced(run[0])):
+        parts.append(run.replace("_", "").lower())
+    return tuple(parts)
+
+
+def _fold(run: str) -> str:
+    """*run* without accents, ligatures and full-width forms; case is kept, for it marks the parts."""
+    plain = unicodedata.normalize("NFKD", run.replace("ß", "ss"))
+    return unicodedata.normalize("NFC", "".join(c for c in plain if not unicodedata.combining(c)))
+
+
+def _foreign(part: str) -> list[str]:
+    """A script written without spaces gives overlapping pairs, so that any two neighbours can be found."""
+    if not _is_unspaced(part[0]) or len(part) == 1:
+        return [part.lower()]
+    return [part[i : i + 2] for i in range(len(part) - 1)]
+
+
+def _is_unspaced(character: str) -> bool:
+    return re.match(f"[{_UNSPACED}]", character) is not None

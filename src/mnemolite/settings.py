@@ -1,0 +1,105 @@
+"""
+One validated, frozen object; the only reader of the environment.
+
+Order, the later wins: defaults, the user's file, the tree's ``mnemolite.toml``, ``.env`` beside it, the environment.
+In files a setting has its own name; in the environment it is in capitals behind ``MNEMOLITE_``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from mnemolite.errors import InvalidInput
+
+PREFIX = "MNEMOLITE_"
+FILE = "mnemolite.toml"
+
+VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every setting, with its default. Times are in seconds, sizes in bytes."""
+
+    index_dir: str = ".mnemolite"  # relative to the tree's root
+    embedding_model: str = ""  # folder of a static model; "" is the shipped one
+    max_file_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
+    workers: Annotated[int, Meta(ge=0, le=64)] = 0  # parser processes; 0 is one for each core, at most 8
+    lock_wait_seconds: Annotated[float, Meta(ge=0)] = 10.0
+    fresh_seconds: Annotated[float, Meta(ge=0)] = 1.0  # a search this soon after a look at the tree trusts it
+    perf_vector_backend: VectorBackend = "auto"
+    lexical_weight: Annotated[float, Meta(ge=0)] = 1.0  # of the list in the fusion
+    vector_weight: Annotated[float, Meta(ge=0)] = 1.0
+
+    @classmethod
+    def load(cls, root: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        """
+        Settings that hold in the tree at *root*.
+
+        Raises:
+            InvalidInput: a value is wrong or a name is unknown; says where it stands and what would be right.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".config")
+        user = home / "mnemolite" / FILE
+        values |= cls._check(_toml(user), str(user))
+        if root:
+            own = root / FILE
+            values |= _confined(cls._check(_toml(own), str(own)), own)
+            values |= _confined(cls._check(_named(_dotenv(root / ".env")), f"{root}/.env"), root / ".env")
+        values |= cls._check(_named(environ), "the environment")
+        return cls(**values)
+
+    @classmethod
+    def _check(cls, given: Mapping[str, Any], origin: str) -> dict[str, Any]:
+        """Each value in its right type; strings are read as what the setting wants."""
+        fields = {f.name: f.type for f in msgspec.structs.fields(cls)}
+        checked: dict[str, Any] = {}
+        for name, value in given.items():
+            if name not in fields:
+                known = ", ".join(sorted(fields))
+                raise InvalidInput(f"unknown setting {name!r} in {origin}; there are {known}")
+            try:
+                checked[name] = msgspec.convert(value, fields[name], strict=not isinstance(value, str))
+            except msgspec.ValidationError as error:
+                raise InvalidInput(f"setting {name} in {origin} is {value!r}: {error}") from error
+        return checked
+
+
+def _confined(values: dict[str, Any], file: Path) -> dict[str, Any]:
+    """A tree may come from anyone: its own settings must not make us read or write outside of it."""
+    for name in {"index_dir", "embedding_model"} & values.keys():
+        given = Path(values[name])
+        if given.is_absolute() or ".." in given.parts:
+            raise InvalidInput(f"{name} in {file} points outside the tree; only the user's own settings may")
+    return values
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"the settings in {file} cannot be read: {error}") from error
+
+
+def _dotenv(file: Path) -> dict[str, str]:
+    """``NAME=value`` lines; only ours are looked at, so whatever else an application keeps there is no concern."""
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
+    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
+
+
+def _named(variables: Mapping[str, str]) -> dict[str, str]:
+    return {n.removeprefix(PREFIX).lower(): v for n, v in variables.items() if n.startswith(PREFIX) and v != ""}

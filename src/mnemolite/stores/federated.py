@@ -1,0 +1,63 @@
+"""Several stores searched as one: lists of the same kind have comparable scores, so they are merged by score."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from mnemolite.ports import Index
+from mnemolite.types import Chunk, Ranking, Scope, Space
+
+if TYPE_CHECKING:
+    from mnemolite.types import Vector
+
+WHOLE = "."  # the label of a tree searched alone: its paths need no prefix
+
+
+@dataclass(frozen=True)
+class Member:
+    index: Index
+    label: str  # the source its chunks are shown under, and filtered by
+    below: str = ""  # the folder of it that is searched; paths are relative to it
+
+
+class FederatedIndex:
+    """An :class:`~mnemolite.ports.Index`. Chunk *i* of member *m* has the id ``i * members + m``."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = tuple(members)
+
+    def chunks(self, ids: Sequence[int]) -> list[Chunk]:
+        found: dict[int, Chunk] = {}
+        for number, member in enumerate(self._members):
+            own = [id // len(self._members) for id in ids if id % len(self._members) == number]
+            for chunk in member.index.chunks(own):
+                id = self._id(chunk.id, number)
+                path = chunk.path.removeprefix(f"{member.below}/")
+                found[id] = replace(chunk, id=id, source=member.label, path=path)
+        return [found[id] for id in ids if id in found]
+
+    def lexical(self, terms: Sequence[str], scope: Scope, limit: int) -> Ranking:
+        return self._merge(lambda index, own: index.lexical(terms, own, limit), scope, limit)
+
+    def named(self, fragment: str, scope: Scope, limit: int) -> Ranking:
+        return self._merge(lambda index, own: index.named(fragment, own, limit), scope, limit)
+
+    def nearest(self, space: Space, vector: Vector, scope: Scope, limit: int) -> Ranking:
+        return self._merge(lambda index, own: index.nearest(space, vector, own, limit), scope, limit)
+
+    def _merge(self, ask: Callable[[Index, Scope], Ranking], scope: Scope, limit: int) -> Ranking:
+        rankings = []
+        for number, member in enumerate(self._members):
+            if scope.sources and member.label not in scope.sources:
+                continue
+            paths = tuple(f"{member.below}/{glob}" if member.below and "/" in glob else glob for glob in scope.paths)
+            own = replace(scope, sources=(), below=member.below, paths=paths)
+            rankings.append([(self._id(id, number), score) for id, score in ask(member.index, own)])
+        return list(islice(heapq.merge(*rankings, key=lambda found: -found[1]), limit))
+
+    def _id(self, id: int, number: int) -> int:
+        return id * len(self._members) + number

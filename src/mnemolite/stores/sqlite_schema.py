@@ -1,0 +1,117 @@
+"""The tables of an index file, as numbered steps: a file at version n has had the first n applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from mnemolite.errors import StoreUnavailable
+
+APPLICATION_ID = 0x4D4E4C54  # "MNLT", in the file's header, so that no other program's database is touched
+
+STEPS: tuple[str, ...] = (
+    """
+    CREATE TABLE state (changes INTEGER NOT NULL);
+    INSERT INTO state VALUES (abs(random() >> 20));  -- so that a file made anew is not taken for the one before
+
+    CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY,
+        source INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        language TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        skipped TEXT NOT NULL,  -- why it has no chunks, or nothing
+        UNIQUE (source, path)
+    );
+
+    -- AUTOINCREMENT: an id is never given twice, so an old ranking cannot point to a new chunk
+    CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        first_line INTEGER NOT NULL,
+        last_line INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        parent TEXT NOT NULL,
+        signature TEXT NOT NULL,
+        docstring TEXT NOT NULL,
+        symbols TEXT NOT NULL,  -- a line each
+        digest BLOB NOT NULL,
+        text TEXT NOT NULL  -- plain: zlib would save a quarter of the file, and cost a fifth more to write
+    );
+    CREATE INDEX chunks_document ON chunks (document, kind);
+    CREATE INDEX chunks_digest ON chunks (digest);
+
+    -- terms contain no ASCII separators but the spaces between them; the rowid is the chunk's
+    CREATE VIRTUAL TABLE words USING fts5(
+        name, path, body, content='', contentless_delete=1, tokenize='ascii'
+    );
+    CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row');
+    CREATE VIRTUAL TABLE names USING fts5(name, content='', contentless_delete=1, tokenize='trigram');
+    -- once per document, not per chunk: the rowid is the document's
+    CREATE VIRTUAL TABLE paths USING fts5(path, content='', contentless_delete=1, tokenize='trigram');
+
+    -- each space has a table vectors_<id> beside it, see sqlite_vectors.py
+    CREATE TABLE spaces (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        domain TEXT NOT NULL UNIQUE,
+        model TEXT NOT NULL,
+        dimension INTEGER NOT NULL,
+        fingerprint TEXT NOT NULL,
+        changed INTEGER NOT NULL,  -- value of state.changes when its vectors last changed
+        mirrored INTEGER           -- value of changed that its sqlite-vec table stands at
+    );
+    CREATE TABLE blocks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        space INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        chunks BLOB NOT NULL,
+        bits BLOB NOT NULL
+    );
+    CREATE INDEX blocks_space ON blocks (space, used, changed);
+
+    CREATE TABLE poison (digest TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+    """,
+)
+
+
+def stored_version(connection: apsw.Connection, path: object, steps: Sequence[str] = STEPS) -> int:
+    """
+    The schema version of the file, 0 when it is new.
+
+    Raises:
+        StoreUnavailable: the file belongs to another program, or to a newer version of this one.
+    """
+    application = connection.pragma("application_id")
+    version = int(connection.pragma("user_version"))
+    if application != APPLICATION_ID and not _is_empty(connection):
+        raise StoreUnavailable(f"{path} is a database of another program, not a MnemoLite index; give another path")
+    if version > len(steps):
+        raise StoreUnavailable(
+            f"{path} has schema version {version}, this program knows up to {len(steps)}; upgrade mnemolite"
+        )
+    return version
+
+
+def migrate(connection: apsw.Connection, path: object, steps: Sequence[str] = STEPS) -> None:
+    """Brings the file to the newest version in one transaction; another process may have been faster."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in steps[stored_version(connection, path, steps) :]:
+            connection.execute(step)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", len(steps))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _is_empty(connection: apsw.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None

@@ -1,0 +1,191 @@
+"""The nouns every part shares. Frozen, and the wire types of every door: a value's rule stands in the value, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from mnemolite.errors import InvalidInput
+
+if TYPE_CHECKING:  # numpy costs 70 ms to import, and many commands need none of it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float32]  # (dimension,), unit length
+    Matrix = NDArray[np.float32]  # (n, dimension), unit rows
+
+MAX_LIMIT = 1000
+Ranking = list[tuple[int, float]]  # (chunk id, score), best first, higher is better
+
+
+class Domain(StrEnum):
+    """What an embedding model was made for. HYBRID: one model serves text and code, so there is one space."""
+
+    TEXT = "text"
+    CODE = "code"
+    HYBRID = "hybrid"
+
+
+class Role(StrEnum):
+    """Which side of a search a text is on; a model may embed the two differently."""
+
+    QUERY = "query"
+    PASSAGE = "passage"
+
+
+class Kind(StrEnum):
+    """What a chunk is."""
+
+    FUNCTION = "function"
+    METHOD = "method"
+    CLASS = "class"
+    INTERFACE = "interface"
+    STRUCT = "struct"
+    ENUM = "enum"
+    TYPE = "type"
+    MODULE = "module"
+    CONSTANT = "constant"
+    MACRO = "macro"
+    SECTION = "section"  # of a document, under one heading
+    BLOCK = "block"  # code between definitions: imports, top-level statements
+    LINES = "lines"  # cut by lines, because nothing better is known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Where a vector lives: vectors are only ever compared within one space."""
+
+    domain: Domain
+    model: str
+    dimension: int
+    fingerprint: str  # of everything that shapes a vector: weights, tokenizer, pooling, prompts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One remembered thing: a file of a source tree."""
+
+    source: str  # which tree or collection it belongs to
+    path: str  # POSIX, relative to the source's root
+    digest: str  # of its bytes, hexadecimal
+    language: str  # a name of ingest.languages, "text" when unknown
+    size: int  # bytes
+    mtime_ns: int
+    skipped: str = ""  # why it has no chunks: "binary", ...; known, so that it need not be read again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """A piece of a document that can be found on its own. The chunks of a document, in order, are its text."""
+
+    source: str
+    path: str
+    language: str
+    kind: Kind
+    text: str  # the source itself, unchanged
+    first_line: int  # 1-based, inclusive
+    last_line: int
+    name: str = ""  # of the symbol or heading, "" when it has none
+    parent: str = ""  # enclosing symbols or headings, outermost first, joined by "."
+    signature: str = ""
+    docstring: str = ""
+    symbols: tuple[str, ...] = ()  # names of all definitions inside, its own included
+    id: int = 0  # given by the store; 0 before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """A document, cut and embedded: what a store takes in one piece."""
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    digests: tuple[bytes, ...]  # of the passage each chunk's vectors were made from, one per chunk
+    vectors: Mapping[Space, Matrix]  # one (len(chunks), dimension) matrix per space
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileState:
+    """What the store knows of a file: enough to tell from a stat whether it changed."""
+
+    digest: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a search may find. Empty means everything; within a field any value may match, all fields must."""
+
+    sources: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    paths: tuple[str, ...] = ()  # globs: * within a folder, ** across; a bare folder means all below it
+    below: str = ""  # a folder: only what is in it, whatever *paths* says
+
+    def __bool__(self) -> bool:
+        return bool(self.sources or self.languages or self.kinds or self.paths or self.below)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """One search. *embeddings* lets a caller bring its own vectors; a domain it leaves out is embedded here."""
+
+    text: str
+    limit: int = 10
+    scope: Scope = Scope()
+    lexical: bool = True
+    vector: bool = True
+    embeddings: Mapping[Domain, tuple[float, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise InvalidInput(f"limit must be 1..{MAX_LIMIT}, is {self.limit}")
+        if not self.text.strip() and not self.embeddings:
+            raise InvalidInput("the query is empty; say in a few words or a name what to look for")
+        if not (self.lexical or self.vector):
+            raise InvalidInput("lexical and vector search are both off; leave at least one on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where one list put a hit."""
+
+    rank: int  # 1 is best
+    score: float  # in the list's own unit: BM25, cosine, ...
+    contribution: float  # what it added to the fused score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A found chunk, and why it is there."""
+
+    chunk: Chunk
+    score: float
+    ranks: Mapping[str, Place]  # by list: "lexical", "name", "text", "code", "hybrid"
+    signals: Mapping[str, float] = field(default_factory=dict)  # factors applied after fusion, by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """An answer and what it rests on. *degraded* names what had to be left out; *seconds* says where time went."""
+
+    hits: tuple[Hit, ...]
+    degraded: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """What a store holds."""
+
+    documents: int  # with chunks
+    skipped: Mapping[str, int]  # documents known to have none, by reason
+    chunks: int
+    vectors: Mapping[str, int]  # by space: "model (dimension)"
+    languages: Mapping[str, int]  # chunks by language
+    kinds: Mapping[str, int]  # chunks by kind
+    bytes_on_disk: int
+    vector_backend: str  # "numpy" or "sqlite-vec"
+    details: Mapping[str, Any] = field(default_factory=dict)

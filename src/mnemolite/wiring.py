@@ -1,0 +1,162 @@
+"""From settings to a Memory: the only file that names backends, each imported where it is chosen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
+from mnemolite.memory import Memory, Tree
+from mnemolite.ports import Embedder, Store
+from mnemolite.settings import Settings
+from mnemolite.stores.federated import WHOLE, FederatedIndex, Member
+
+if TYPE_CHECKING:
+    from mnemolite.embedders.static import Relevance
+
+DATABASE = "memory.db"
+
+
+def open_memory(path: str | Path = ".", *, settings: Settings | None = None, create: bool = True) -> Memory:
+    """
+    The memory of the source tree at *path*: that of the nearest folder upwards that has an index, else of *path*.
+
+    *create* makes an empty index where there is none.
+
+    Raises:
+        NotFound: there is no index and *create* is off.
+        InvalidInput: *path* is not a folder, or a setting is wrong.
+    """
+    folder = tree_folder(path)
+    return open_tree(find_root(folder, settings) or folder, settings=settings, create=create)
+
+
+def open_tree(root: Path, *, settings: Settings | None = None, create: bool = False) -> Memory:
+    """The memory of exactly the tree at *root*, whatever folder above it may have an index."""
+    settings = settings or Settings.load(root)
+    tree = _tree(root, settings, create=create)
+    return Memory([tree], tree.store, _embedders(settings), settings)
+
+
+def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None) -> Memory:
+    """
+    One memory over the indexes that hold *paths*, searching only what is in these folders.
+
+    Raises:
+        NotFound: no index holds one of them.
+        InvalidInput: one of them is not a folder.
+    """
+    trees: dict[Path, Tree] = {}
+    members = []
+    for path in paths:
+        folder = tree_folder(path)
+        root = find_root(folder, settings) or folder
+        if root not in trees:
+            trees[root] = _tree(root, settings)
+        label = WHOLE if len(paths) == 1 else str(path).rstrip("/") or "/"
+        below = folder.relative_to(root).as_posix() if folder != root else ""
+        members.append(Member(trees[root].store, label, below))
+    index = members[0].index if len(paths) == 1 and not members[0].below else FederatedIndex(members)
+    settings = settings or Settings.load(next(iter(trees)))
+    return Memory(tuple(trees.values()), index, _embedders(settings), settings)
+
+
+def _tree(root: Path, settings: Settings | None, *, create: bool = False) -> Tree:
+    return Tree(root, open_store(root, settings or Settings.load(root), create=create))
+
+
+def find_root(folder: Path, settings: Settings | None = None) -> Path | None:
+    """The nearest folder upwards from *folder* that has an index."""
+    for candidate in (folder, *folder.parents):
+        if database(candidate, settings or Settings.load(candidate)).is_file():
+            return candidate
+    return None
+
+
+def tree_folder(path: str | Path) -> Path:
+    """
+    *path* as an absolute folder.
+
+    Raises:
+        InvalidInput: there is none, or it is a file.
+    """
+    folder = Path(path).expanduser()
+    if not folder.exists():
+        raise InvalidInput(f"{path} does not exist; give the folder of a source tree")
+    if not folder.is_dir():
+        raise InvalidInput(f"{path} is a file; give the folder it is in")
+    return folder.resolve()
+
+
+def database(root: Path, settings: Settings) -> Path:
+    return root / settings.index_dir / DATABASE
+
+
+def open_store(root: Path, settings: Settings, *, create: bool = False) -> Store:
+    from mnemolite.stores.sqlite import SqliteStore
+
+    file = database(root, settings)
+    if not file.is_file():
+        if not create:
+            raise NotFound(f"no index at {file}; run 'mnemolite index {root}' first")
+        _make_folder(file.parent)
+    return SqliteStore(file, vector_backend=settings.perf_vector_backend, lock_wait_seconds=settings.lock_wait_seconds)
+
+
+def remove_index(root: Path, settings: Settings | None = None) -> bool:
+    """
+    Deletes the index of the tree at *root*, readable or not; False when there is none.
+
+    Raises:
+        Conflict: another process is writing it.
+    """
+    from mnemolite.stores.lock import WriterLock
+
+    settings = settings or Settings.load(root)
+    file = database(root, settings)
+    if not file.exists():
+        return False
+    with WriterLock(file, settings.lock_wait_seconds).held():
+        for suffix in ("", "-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+    return True
+
+
+def open_models(settings: Settings | None = None) -> Memory:
+    """A memory of no tree: the models alone."""
+    settings = settings or Settings.load(Path.cwd())
+    return Memory([], FederatedIndex([]), _embedders(settings), settings)
+
+
+def relevance(settings: Settings) -> Relevance:
+    """What a cosine means to the configured model."""
+    from mnemolite.embedders.static import read_manifest
+
+    return read_manifest(model_folder(settings)).relevance
+
+
+def model_folder(settings: Settings) -> Path:
+    from mnemolite.embedders.static import SHIPPED
+
+    return Path(settings.embedding_model).expanduser() if settings.embedding_model else SHIPPED
+
+
+def _make_folder(folder: Path) -> None:
+    """The index's folder, which tells git by itself to ignore it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", "utf-8")
+    except OSError as error:
+        raise StoreUnavailable(f"no index can be made in {folder}: {error.strerror}") from error
+
+
+def _embedders(settings: Settings) -> list[Embedder]:
+    from mnemolite.embedders.lazy import LazyEmbedder
+    from mnemolite.embedders.static import StaticEmbedder, read_manifest
+
+    folder = model_folder(settings)
+    return [LazyEmbedder(lambda: read_manifest(folder).space, lambda: StaticEmbedder(folder))]

@@ -1,0 +1,59 @@
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of whoever runs it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    for name in list(os.environ):
+        if name.startswith("MNEMOLITE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A small source tree, written anew for each test."""
+    root = tmp_path / "shop"
+    files = {
+        "auth/email.py": '''"""Checks of mail addresses."""
+
+import re
+
+PATTERN = re.compile(r"[^@\\s]+@[^@\\s]+")
+
+
+def validate_email(address: str) -> bool:
+    """Whether *address* could receive mail."""
+    return PATTERN.fullmatch(address) is not None
+
+
+class Mailbox:
+    """Where a customer's mail goes."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def normalise(self) -> str:
+        return self.address.strip().lower()
+''',
+        "pay/charge.ts": """// Charges a card once, however often the caller retries.
+export async function chargeOnce(key: string, cents: number): Promise<Receipt> {
+  const seen = await ledger.find(key);
+  if (seen) return seen;
+  return ledger.record(key, await gateway.charge(cents));
+}
+""",
+        "docs/refunds.md": "# Refunds\n\nMoney goes back within five days.\n\n## Disputes\n\nA disputed payment is frozen.\n",
+        "build/out.js": "ignored()\n",
+        ".gitignore": "build/\n",
+        "logo.png": "\x89PNG\0\0",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(text.encode("latin-1") if name.endswith("png") else text.encode())
+    return root

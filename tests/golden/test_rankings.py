@@ -1,0 +1,71 @@
+"""
+What a search over the tree beside this file answers, as text: a change of ranking is a diff to read.
+
+`make golden` writes rankings.txt anew.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mnemolite.lab.evaluate import evaluate, matches, mean, read_cases
+from mnemolite.memory import Memory
+from mnemolite.types import Query
+from mnemolite.wiring import open_tree
+
+HERE = Path(__file__).parent
+RANKINGS = HERE / "rankings.txt"
+CASES = read_cases(HERE / "queries.json")
+SHOWN = 5
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memory]:
+    root = Path(shutil.copytree(HERE / "tree", tmp_path_factory.mktemp("golden") / "tree"))
+    with open_tree(root, create=True) as memory:
+        memory.index()
+        yield memory
+
+
+def rankings(memory: Memory) -> str:
+    lines = []
+    for case in CASES:
+        lines.append(f"{case.category}: {case.query}")
+        for hit in memory.search(Query(text=case.query, limit=SHOWN), freshness="skip").hits:
+            chunk = hit.chunk
+            lines.append(f"    {chunk.path}:{chunk.first_line}-{chunk.last_line} {chunk.name}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def test_rankings_are_as_recorded(memory: Memory) -> None:
+    found = rankings(memory)
+    if os.environ.get("WRITE_GOLDEN"):
+        RANKINGS.write_text(found, "utf-8")
+    assert found.splitlines() == RANKINGS.read_text("utf-8").splitlines()
+
+
+def test_every_expected_result_can_be_found(memory: Memory) -> None:
+    """A query whose answer is in no chunk would tell nothing."""
+    [tree] = memory.trees
+    chunks = tree.store.chunks(range(1, 100_000))
+    lost = [
+        (case.query, result)
+        for case in CASES
+        for result in case.expected_results
+        if not any(matches(result, chunk) for chunk in chunks)
+    ]
+    assert lost == []
+
+
+def test_both_legs_together_beat_each_alone(memory: Memory) -> None:
+    def ndcg(lexical: bool, vector: bool) -> float:
+        scores = evaluate(
+            CASES,
+            lambda text: memory.search(Query(text=text, lexical=lexical, vector=vector), freshness="skip").hits,
+        )
+        return mean(scores["all"], "ndcg")
+
+    assert ndcg(lexical=True, vector=True) > max(ndcg(lexical=True, vector=False), ndcg(lexical=False, vector=True))

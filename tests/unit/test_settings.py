@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from mnemolite.errors import InvalidInput
+from mnemolite.settings import Settings
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+
+
+def test_without_anything_the_defaults_hold(tmp_path: Path, environ: dict[str, str]) -> None:
+    assert Settings.load(tmp_path, environ) == Settings()
+
+
+def test_the_later_source_wins(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "config" / "mnemolite").mkdir(parents=True)
+    (tmp_path / "config" / "mnemolite" / "mnemolite.toml").write_text("workers = 1\nmax_file_bytes = 1\n")
+    (tmp_path / "mnemolite.toml").write_text("workers = 2\nlexical_weight = 0.5\n")
+    (tmp_path / ".env").write_text("SECRET=1\nexport MNEMOLITE_WORKERS='3'\nnot a line\n")
+    assert Settings.load(tmp_path, environ).workers == 3
+    settings = Settings.load(tmp_path, {**environ, "MNEMOLITE_WORKERS": "4"})
+    assert (settings.workers, settings.max_file_bytes, settings.lexical_weight) == (4, 1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORKERS", "many"), ("WORKERS", "-1"), ("MAX_FILE_BYTES", "0"), ("PERF_VECTOR_BACKEND", "faiss")],
+)
+def test_a_wrong_value_is_refused_with_its_name_and_place(name: str, value: str, environ: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match=rf"{name.lower()} in the environment is '{value}'"):
+        Settings.load(None, {**environ, f"MNEMOLITE_{name}": value})
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "mnemolite.toml").write_text("wrokers = 2\n")
+    with pytest.raises(InvalidInput, match=r"unknown setting 'wrokers' in .*mnemolite.toml; there are .*workers"):
+        Settings.load(tmp_path, environ)
+
+
+def test_a_broken_file_is_refused(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "mnemolite.toml").write_text("workers = \n")
+    with pytest.raises(InvalidInput, match=r"mnemolite.toml cannot be read"):
+        Settings.load(tmp_path, environ)
+
+
+@pytest.mark.parametrize("text", ["index_dir = '/tmp/elsewhere'", "index_dir = '../up'", "embedding_model = '/m'"])
+def test_a_tree_cannot_point_outside_itself(text: str, tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "mnemolite.toml").write_text(text)
+    with pytest.raises(InvalidInput, match="only the user's own settings may"):
+        Settings.load(tmp_path, environ)
