@@ -237,7 +237,7 @@ def test_without_an_index_the_next_command_is_named(tree: Path) -> None:
         (["index", "/nowhere/at/all"], "does not exist"),
         (["index", "a", "b"], "takes one folder"),
         (["search", "x", "{tree}", "--limit", "0"], "limit must be 1..1000"),
-        (["search", "x", "{tree}", "--lang", "klingon"], "no language 'klingon'"),
+        (["search", "x", "{tree}", "--lang", "klingon"], "no language klingon"),
         (["search", "x", "{tree}", "--kind", "widget"], "no kind 'widget'"),
         (["search", "x", "{tree}", "--lexical-only", "--vector-only"], "both off"),
         (["search", "x", "{tree}/auth/email.py"], "is a file"),

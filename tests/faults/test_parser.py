@@ -136,8 +136,8 @@ def test_children_killed_again_and_again_lose_no_file(tree: Path) -> None:
 def children_do(monkeypatch: pytest.MonkeyPatch, instead_of_parsing: str, settings: str = "") -> None:
     """Has every child run an expression where it would parse a file."""
     paths = parser._START.partition("from mnemolite")[0]
-    program = f"from mnemolite.ingest import parser; {settings or 'pass'}; parser._parse = lambda *_: {instead_of_parsing}; parser.main()"
-    monkeypatch.setattr(parser, "_START", paths + program)
+    program = f"{settings or 'pass'}; parser._parse = lambda *_: {instead_of_parsing}; parser.main()"
+    monkeypatch.setattr(parser, "_START", f"{paths}from mnemolite.ingest import parser; {program}")
 
 
 def test_a_file_that_takes_too_long_is_cut_by_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_a_child_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_child_that_cannot_start_says_so_and_poisons_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "_START", "raise SystemExit(3)")
-    with Parser(1, {}, MAX_BYTES) as pool, pytest.raises(MnemoError, match="status 3"):
+    with Parser(1, {}, MAX_BYTES) as pool, pytest.raises(MnemoError, match="exit status 3"):
         list(pool.parse(tmp_path, "s", ["a.py"]))
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with Parser(1, {}, MAX_BYTES) as pool, pytest.raises(MnemoError, match="/nowhere/python"):

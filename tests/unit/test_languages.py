@@ -801,7 +801,7 @@ def test_a_program_damaged_anywhere_is_its_chunks(language: str, data: st.DataOb
             + text[stop:]
         )
     chunks = chunk(text, source="s", path="p", language=language, max_chars=80, min_chars=30)
-    assert "".join(each.text for each in chunks) == text
+    assert "".join(each.text for each in chunks) == (text if text.strip() else "")
 
 
 def test_every_language_with_a_grammar_has_a_program_here() -> None:

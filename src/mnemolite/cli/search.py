@@ -10,7 +10,6 @@ import click
 
 from mnemolite.cli.progress import ProgressLine
 from mnemolite.errors import InvalidInput
-from mnemolite.ingest.languages import LANGUAGES
 from mnemolite.search.tokens import terms
 from mnemolite.types import Chunk, Hit, Kind, Query, Results, Scope
 from mnemolite.wiring import open_memory, open_places
@@ -94,9 +93,11 @@ def similar_command(
 
 
 def _scope(languages: tuple[str, ...], kinds: tuple[str, ...], paths: tuple[str, ...], repos: tuple[str, ...]) -> Scope:
-    for language in languages:
-        if language not in LANGUAGES:
-            raise InvalidInput(f"no language {language!r}; there are {', '.join(sorted(LANGUAGES))}")
+    if languages:
+        from mnemolite.ingest.languages import LANGUAGES  # a large table that other searches need not load
+
+        if unknown := set(languages) - set(LANGUAGES):
+            raise InvalidInput(f"no language {', '.join(unknown)}; there are {', '.join(sorted(LANGUAGES))}")
     for kind in kinds:
         if kind not in list(Kind):
             raise InvalidInput(f"no kind {kind!r}; there are {', '.join(Kind)}")

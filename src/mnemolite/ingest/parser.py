@@ -35,6 +35,7 @@ BATCHES_AHEAD = 2  # given to a child at a time, so that it never waits for the 
 CPU_SECONDS = 10.0  # for one file; ten times what the largest takes
 WALL_SECONDS = 60.0  # for one file, on a machine that is busy with other things
 START_SECONDS = 60.0
+START_ATTEMPTS = 3
 HEAD_BYTES = 2048  # characters that language_of looks at
 LENGTH_BYTES = 4
 
@@ -63,6 +64,7 @@ class Parser:
         self._max_bytes = max_bytes
         self._children: list[_Child] = []
         self._answers: SimpleQueue[_Answer] = SimpleQueue()
+        self._failed_starts = 0  # in a row
 
     def __enter__(self) -> Parser:
         return self
@@ -126,6 +128,7 @@ class Parser:
             yield from self._bury(child, run)
             return
         child.ready = True
+        self._failed_starts = 0
         if not answer.data:
             return
         path = child.work[0].paths.popleft()
@@ -143,13 +146,12 @@ class Parser:
     def _bury(self, child: _Child, run: _Run) -> Iterator[Parsed]:
         """Work of a child that died: the file it was at is tried once more on its own, the others go back."""
         status = self._end(child)
-        if not child.ready:
-            raise MnemoError(
-                f"the parser's process ended with status {status} before it was ready; "
-                f"'{sys.executable} -m mnemolite.ingest.parser' shows why"
-            )
         batches = [batch for batch in child.work if batch.paths]
         child.work.clear()
+        if not child.ready:
+            self._failed_start(status)
+            run.returned.extend(batches)
+            return
         if not batches:
             return
         first = batches[0]
@@ -160,6 +162,15 @@ class Parser:
             yield self._by_lines(run, suspect, reason)
         else:
             run.returned.appendleft(_Batch(deque([suspect]), retry=True))
+
+    def _failed_start(self, status: int) -> None:
+        self._failed_starts += 1
+        if self._failed_starts == START_ATTEMPTS:
+            self._failed_starts = 0
+            raise MnemoError(
+                f"a process that parses files ended before it was ready ({_death(status)}), {START_ATTEMPTS} times; "
+                f"'{sys.executable} -m mnemolite.ingest.parser </dev/null' shows why"
+            )
 
     def _by_lines(self, run: _Run, path: str, reason: str) -> Parsed:
         try:

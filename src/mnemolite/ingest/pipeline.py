@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnemolite.ingest.parser import Parsed, Parser
 from mnemolite.ingest.passage import digest, passage
 from mnemolite.ingest.walk import Reason, Walk
 from mnemolite.ports import Embedder, Store
 from mnemolite.types import Chunk, Document, FileState, Indexed, Role, Space
 
 if TYPE_CHECKING:
+    from mnemolite.ingest.parser import Parsed
     from mnemolite.types import Matrix
 
 BATCH_CHUNKS = 1024  # a transaction: large enough that its commit is cheap, small enough to hold in a few MB
@@ -109,6 +109,8 @@ def run(
         if todo.removed:
             store.drop(source, todo.removed)
         if todo.changed:
+            from mnemolite.ingest.parser import Parser  # a search of a fresh tree need not load it
+
             known = store.files(source)
             workers = workers or min(8, os.cpu_count() or 1)
             with Parser(workers=workers, poisoned=store.poisoned(), max_bytes=max_bytes) as parser:
