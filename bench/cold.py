@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
-from mnemolite.wiring import open_memory
 from paired import table
 
 
@@ -22,11 +22,10 @@ def main() -> None:
     parser.add_argument("--beside", metavar="COMMAND")
     parser.add_argument("--runs", type=int, default=10)
     args = parser.parse_args()
-    with open_memory(args.tree) as memory:
-        memory.index()
-        print(f"{memory.stats()[0].chunks:,} chunks in {memory.stats()[0].documents:,} files")
-    program = Path(sys.executable).parent / "mnemolite"
-    search = shlex.join([str(program), "search", args.query, str(args.tree.resolve())])
+    program, tree = str(Path(sys.executable).parent / "mnemolite"), str(args.tree.resolve())
+    subprocess.run([program, "index", tree], check=True, capture_output=True)
+    print(subprocess.run([program, "status", tree], check=True, capture_output=True, text=True).stdout)
+    search = shlex.join([program, "search", args.query, tree])
     commands = {"search": search, "search --no-refresh": f"{search} --no-refresh"}
     commands["search --lexical-only"] = f"{search} --lexical-only"
     commands["python -c pass"] = f"{shlex.quote(sys.executable)} -c pass"

@@ -25,6 +25,7 @@ class WordPiece:
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self._ids = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
         self._unknown = (self._ids[UNKNOWN],)
+        self._longest = max(map(len, vocabulary))
         self._memo: dict[str, tuple[int, ...]] = {}
 
     def __call__(self, text: str) -> list[int]:
@@ -51,7 +52,7 @@ class WordPiece:
         pieces: list[int] = []
         start, prefix = 0, ""
         while start < len(word):
-            for end in range(len(word), start, -1):
+            for end in range(min(len(word), start + self._longest), start, -1):
                 id = self._ids.get(prefix + word[start:end])
                 if id is not None:
                     break

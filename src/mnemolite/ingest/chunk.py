@@ -46,6 +46,7 @@ class _Piece:
     name: str = ""
     parent: str = ""
     trivial: bool = False
+    titles: tuple[str, ...] = ()  # of the sections in it
 
 
 def chunk(
@@ -98,6 +99,7 @@ def _documents(lines: Lines, found: list[Section], room: _Room) -> list[_Piece]:
         last = pieces[-1] if pieces else None
         if last is not None and _joins(last, section, size, room):
             last.stop, last.size = section.stop, last.size + size
+            last.titles += (section.title,) if section.title else ()
             if not last.name:
                 last.name, last.parent = section.title, " > ".join(section.parents)
             continue
@@ -110,6 +112,7 @@ def _documents(lines: Lines, found: list[Section], room: _Room) -> list[_Piece]:
                     Kind.SECTION,
                     name=section.title,
                     parent=" > ".join(section.parents),
+                    titles=(section.title,) if section.title else (),
                 )
             )
     return pieces
@@ -274,7 +277,8 @@ def _chunks(
         definition = piece.definition
         name = definition.name if definition is not None else piece.name
         inside = (name for _, name in named[bisect_left(rows, piece.start) : bisect_left(rows, piece.stop)])
-        symbols = tuple(dict.fromkeys((name, *inside) if definition is not None else inside))[:MAX_SYMBOLS]
+        named_here = (name, *inside) if definition is not None else (*piece.titles, *inside)
+        symbols = tuple(dict.fromkeys(named_here))[:MAX_SYMBOLS]
         first = definition if definition is not None and not piece.continued else None
         text = lines.between(piece.start, piece.stop)
         for part in _sliced(text, piece, room):

@@ -5,6 +5,7 @@ and nothing else.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -37,6 +38,7 @@ WALL_SECONDS = 60.0  # for one file, on a machine that is busy with other things
 START_SECONDS = 60.0
 START_ATTEMPTS = 3
 HEAD_BYTES = 2048  # characters that language_of looks at
+LARGE_BYTES = 100_000  # of a file, after which memory is given back: a syntax tree takes a hundred times as much
 LENGTH_BYTES = 4
 
 
@@ -384,21 +386,36 @@ def _received(data: bytes, source: str, path: str) -> Parsed:
 def main() -> None:
     """Answers requests on standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    gc.set_threshold(100_000)
+    gc.set_threshold(10_000)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     settings = _read(requests)
     if settings is None:
         return
     poisoned, max_bytes = msgspec.msgpack.decode(settings, type=tuple[frozenset[str], int])
     _write(answers, b"")
+    trim = _trimmer()
     decode = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]]).decode
     encode = msgspec.msgpack.Encoder().encode
     while (request := _read(requests)) is not None:
         root, paths = decode(request)
         for path in paths:
             _allow(CPU_SECONDS)
-            _write(answers, encode(_parse(Path(os.fsdecode(root)), os.fsdecode(path), poisoned, max_bytes)))
+            file = _parse(Path(os.fsdecode(root)), os.fsdecode(path), poisoned, max_bytes)
+            _write(answers, encode(file))
             _allow(0)
+            if file.size > LARGE_BYTES:
+                del file
+                gc.collect()
+                trim(0)
+
+
+def _trimmer() -> Callable[[int], int]:
+    """glibc's malloc_trim, where there is one: it keeps what a large syntax tree took."""
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return lambda _: 0
+    return trim
 
 
 def _allow(cpu_seconds: float) -> None:

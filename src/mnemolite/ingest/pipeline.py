@@ -162,8 +162,12 @@ def embed(
     """The documents with their vectors, and how many texts had to be embedded for it: each passage once, ever."""
     import numpy as np
 
-    passages = {digest(text): text for _, chunks in documents for text in map(passage, chunks)}
-    digests = [tuple(digest(passage(chunk)) for chunk in chunks) for _, chunks in documents]
+    passages: dict[bytes, str] = {}
+    digests: list[tuple[bytes, ...]] = []
+    for _, chunks in documents:
+        texts_of_document = [passage(chunk) for chunk in chunks]
+        digests.append(tuple(map(digest, texts_of_document)))
+        passages.update(zip(digests[-1], texts_of_document, strict=True))
     vectors: dict[Space, list[Matrix]] = {}
     texts = 0
     for embedder in embedders:
