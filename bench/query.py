@@ -15,6 +15,7 @@ from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +24,11 @@ from mnemolite.ingest.passage import passage
 from mnemolite.search.retrieve import query_terms
 from mnemolite.search.search import search
 from mnemolite.stores.sqlite import SqliteStore
-from mnemolite.types import Chunk, Document, Indexed, Query, Role, Scope, Vector
+from mnemolite.types import Chunk, Document, Indexed, Query, Role, Scope
 from mnemolite.wiring import open_memory
+
+if TYPE_CHECKING:
+    from mnemolite.types import Vector
 
 QUERIES = (
     "where do we validate an email?",
@@ -63,7 +67,7 @@ def read_chunks(tree: Path) -> list[Chunk]:
     with open_memory(tree) as memory:
         memory.index()
         [held] = memory.trees
-        return [chunk for id in range(1, 100_000) for chunk in held.store.chunks([id])]
+        return held.store.chunks(range(1, 1_000_000))
 
 
 def grow(seeds: list[Chunk], embedder: StaticEmbedder) -> Iterator[tuple[Chunk, Vector]]:

@@ -356,12 +356,6 @@ def test_what_is_known_to_harm_a_grammar_never_reaches_it(name: str) -> None:
         outline(Lines(text), language)
 
 
-def test_a_parse_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlining, "PARSE_SECONDS", 0.0)
-    text = function("f", 40) * 200
-    assert {each.kind for each in cut(text)} == {Kind.LINES}
-
-
 def test_a_grammar_that_is_not_installed_costs_only_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_: str) -> None:
         raise ImportError("tree_sitter_python")

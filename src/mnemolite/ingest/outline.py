@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,9 +15,8 @@ from mnemolite.ingest.names import nth
 from mnemolite.types import Kind
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Tree
+    from tree_sitter import Node
 
-PARSE_SECONDS = 3.0  # of CPU; 30 MB of ordinary source, so only a pathological file needs them
 MAX_SOURCE = 4_000_000  # bytes; larger files are generated or data
 MAX_LINE = 20_000  # characters in one line: minified
 MINIFIED_LINE = 500  # characters a line on average, in a file larger than MAX_LINE
@@ -29,7 +27,6 @@ MAX_NESTING = 40  # definitions around a definition that are named in its parent
 MAX_SIGNATURE = 300
 MAX_DOCSTRING = 600
 MAX_COMMENT_ROWS = 40  # that a docstring is made of
-READ_BYTES = 1024  # small, because every node.text reads a whole slice
 
 CLASS_LIKE = frozenset({Kind.CLASS, Kind.INTERFACE, Kind.STRUCT, Kind.ENUM})
 CONTAINERS = CLASS_LIKE | {Kind.MODULE, Kind.SECTION, Kind.TYPE}
@@ -66,8 +63,10 @@ def outline(lines: Lines, name: str) -> list[Definition]:
     """
     In order of their starts; one inside another comes after it.
 
+    A grammar may still crash or never end on a file that nobody has thought of: see ingest.parser.
+
     Raises:
-        Unparsable: there is no grammar, the text is dangerous for it, or parsing took too long.
+        Unparsable: there is no grammar, or the text is dangerous for it.
     """
     language = LANGUAGES.get(name)
     if language is None or not language.grammar:
@@ -116,7 +115,7 @@ def _captures(source: bytes, name: str) -> Mapping[str, list[Node]]:
     if known is None:
         raise Unparsable("no grammar")
     grammar, query = known
-    tree = _parse(Parser(grammar), source)
+    tree = Parser(grammar).parse(source)  # with a read callback it could be cancelled, but 0.26.1 leaks each slice
     cursor = QueryCursor(query, match_limit=10_000)
     cursor.set_max_start_depth(MAX_NODE_DEPTH)
     captures: dict[str, list[Node]] = {}
@@ -124,25 +123,6 @@ def _captures(source: bytes, name: str) -> Mapping[str, list[Node]]:
         for capture, nodes in match.items():
             captures.setdefault(capture, []).extend(nodes)
     return captures
-
-
-def _parse(parser: object, source: bytes) -> Tree:
-    # By callback, because a parse of bytes cannot be cancelled.
-    from tree_sitter import Parser
-
-    assert isinstance(parser, Parser)
-    earliest, deadline = time.monotonic() + PARSE_SECONDS, time.thread_time() + PARSE_SECONDS
-
-    def late(_offset: int, _error: bool) -> bool:
-        return time.monotonic() > earliest and time.thread_time() > deadline  # the first is the cheaper to ask
-
-    try:
-        return parser.parse(
-            lambda offset, _: source[offset : offset + READ_BYTES],
-            progress_callback=late,
-        )
-    except ValueError as error:
-        raise Unparsable(f"not parsed within {PARSE_SECONDS:g} s of CPU time") from error
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # numpy, which these import, is loaded by the first call that
     from mnemolite.stores.sqlite_vectors import Ids, NumpyVectors
     from mnemolite.types import Vector
 
-NAME_WEIGHT = 3.0  # of BM25; not tuned yet
-PATH_WEIGHT = 2.0
+NAME_WEIGHT = 5.0  # of BM25; with the path's, best of eight pairs in docs/performance.md
+PATH_WEIGHT = 4.0
 BODY_WEIGHT = 1.0
 MAX_TERMS = 64  # a pasted file would otherwise match every chunk, slowly
 # matches of any term that are scored: 8 ms at 50,000 chunks instead of 17, and 97 % of the same ten hits
