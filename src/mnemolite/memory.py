@@ -34,13 +34,9 @@ class Tree:
 
 class Memory:
     """
-    Source trees that can be indexed and searched.
+    Source trees that can be indexed and searched. Made by :func:`mnemolite.open_memory`; safe to share by threads.
 
-    >>> from mnemolite import open_memory
-    >>> with open_memory("tests/golden/tree") as memory:  # doctest: +SKIP
-    ...     memory.index()
-    ...     for hit in memory.search("where do we validate an email?").hits:
-    ...         print(hit.chunk.path, hit.chunk.first_line, hit.chunk.name)
+    Close it, or use it as a context manager.
     """
 
     def __init__(self, trees: Sequence[Tree], index: Index, embedders: Sequence[Embedder], settings: Settings) -> None:

@@ -102,7 +102,12 @@ def open_store(root: Path, settings: Settings, *, create: bool = False) -> Store
         if not create:
             raise NotFound(f"no index at {file}; run 'mnemolite index {root}' first")
         _make_folder(file.parent)
-    return SqliteStore(file, vector_backend=settings.perf_vector_backend, lock_wait_seconds=settings.lock_wait_seconds)
+    return SqliteStore(
+        file,
+        vector_backend=settings.perf_vector_backend,
+        lock_wait_seconds=settings.lock_wait_seconds,
+        readonly=not os.access(file.parent, os.W_OK),
+    )
 
 
 def remove_index(root: Path, settings: Settings | None = None) -> bool:
