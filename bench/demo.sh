@@ -1,19 +1,20 @@
 #!/bin/sh
 # Indexes a tree and asks it a few questions: bench/demo.sh MNEMOLITE TREE
 set -eu
-mnemolite=$1 tree=$2
+mnemolite=$1 tree=$2 where=$2
 
 ask() {
-  printf '\n$ mnemolite search "%s"\n' "$1"
-  "$mnemolite" search "$1" "$tree" --limit 3 || test $? -eq 1
+  printf '\n$ mnemolite search "%s" %s\n' "$1" "$where"
+  "$mnemolite" search "$1" "$where" --limit 3 || test $? -eq 1
 }
 
 printf '$ mnemolite index %s\n' "$tree"
 "$mnemolite" index "$tree"
 if [ "$tree" = . ]; then
-  ask "which files does git ignore"
-  ask "what happens when the parser crashes on a file"
-  ask "combine two rankings into one"
+  where=src
+  ask "which files are left out of the index"
+  ask "a file that crashes its parser"
+  ask "combine several rankings into one"
   ask "StaticEmbedder"
 else
   ask "where does the program start"

@@ -48,7 +48,7 @@ export async function chargeOnce(key: string, cents: number): Promise<Receipt> {
   return ledger.record(key, await gateway.charge(cents));
 }
 """,
-        "docs/refunds.md": "# Refunds\n\nMoney goes back in five days.\n\n## Disputes\n\nA disputed payment is frozen.\n",
+        "docs/refunds.md": "# Refunds\n\nMoney is back in five days.\n\n## Disputes\n\nA disputed payment is frozen.\n",
         "build/out.js": "ignored()\n",
         ".gitignore": "build/\n",
         "logo.png": "\x89PNG\0\0",
