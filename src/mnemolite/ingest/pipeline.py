@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mnemolite.types import Matrix
 
 BATCH_CHUNKS = 1024  # a transaction: large enough that its commit is cheap, small enough to hold in a few MB
-RACY_NS = 20_000_000  # a file written this shortly before it was read may change again within one clock tick
+NAMED_SKIPS = 100  # of each reason, in a report
+RACY_NS = 20_000_000  # two ticks of a slow file system's clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ def run(
         Conflict: another process is writing the same store.
         EmbedderUnavailable: a model cannot be loaded; what was stored before stays.
     """
-    start = time.perf_counter()
+    start, started_ns = time.perf_counter(), time.time_ns()
     with store.writer():
         todo = changes(root, source, store, max_bytes)
         report = Report(files=todo.files, removed=len(todo.removed), skipped=Counter(todo.skipped))
@@ -111,49 +112,80 @@ def run(
         if todo.changed:
             from mnemolite.ingest.parser import Parser  # a search of a fresh tree need not load it
 
-            known = store.files(source)
+            job = _Job(root, source, store, embedders, store.files(source), started_ns, report)
             workers = workers or min(8, os.cpu_count() or 1)
             with Parser(workers=workers, poisoned=store.poisoned(), max_bytes=max_bytes) as parser:
                 for batch in _batches(parser.parse(root, source, todo.changed)):
-                    _store(batch, root, source, known, store, embedders, report)
+                    job.store_batch(batch)
                     on_progress(Progress(files=report.indexed, total=len(todo.changed), chunks=report.chunks))
     report.seconds = time.perf_counter() - start
     return report
 
 
-def _store(
-    batch: Sequence[Parsed],
-    root: Path,
-    source: str,
-    known: Mapping[str, FileState],
-    store: Store,
-    embedders: Sequence[Embedder],
-    report: Report,
-) -> None:
-    """One batch: files whose content is what is stored are only touched, the others embedded and put."""
-    touched: dict[str, FileState] = {}
-    fresh: list[tuple[Document, tuple[Chunk, ...]]] = []
-    for file in batch:
-        document = file.document or _skipped(root, source, file, report)
-        if document is None:
-            continue
-        document = _not_racy(document)
-        if file.poison:
-            store.add_poison(document.digest, file.poison)
-            report.poison[document.path] = file.poison
-        state = known.get(document.path)
-        if state is not None and state.digest == document.digest and not file.poison:
-            touched[document.path] = FileState(digest=state.digest, size=document.size, mtime_ns=document.mtime_ns)
-        else:
-            fresh.append((document, file.chunks))
-    indexed, texts = embed(fresh, store, embedders)
-    if touched:
-        store.touch(source, touched)
-    if indexed:
-        store.put(indexed)
-    report.indexed += len(batch)
-    report.embedded += texts
-    report.chunks += sum(len(chunks) for _, chunks in fresh)
+@dataclass(frozen=True)
+class _Job:
+    """What stays the same from batch to batch."""
+
+    root: Path
+    source: str
+    store: Store
+    embedders: Sequence[Embedder]
+    known: Mapping[str, FileState]
+    started_ns: int
+    report: Report
+
+    def store_batch(self, batch: Sequence[Parsed]) -> None:
+        """Files whose content is what is stored are only touched, the others embedded and put."""
+        touched: dict[str, FileState] = {}
+        fresh: list[tuple[Document, tuple[Chunk, ...]]] = []
+        for file in batch:
+            document = file.document or self._skipped(file)
+            if document is None:
+                continue
+            document = self._not_racy(document)
+            if file.poison:
+                self.store.add_poison(document.digest, file.poison)
+                self.report.poison[document.path] = file.poison
+            state = self.known.get(document.path)
+            if state is not None and state.digest == document.digest and not file.poison:
+                touched[document.path] = FileState(digest=state.digest, size=document.size, mtime_ns=document.mtime_ns)
+            else:
+                fresh.append((document, file.chunks))
+        indexed, texts = embed(fresh, self.store, self.embedders)
+        if touched:
+            self.store.touch(self.source, touched)
+        if indexed:
+            self.store.put(indexed)
+        self.report.indexed += len(batch)
+        self.report.embedded += texts
+        self.report.chunks += sum(len(chunks) for _, chunks in fresh)
+
+    def _skipped(self, file: Parsed) -> Document | None:
+        """What the store remembers of a file without text; None where it may get some without a new time."""
+        self.report.skipped[file.skipped] += 1
+        named = self.report.skipped_paths.setdefault(file.skipped, [])
+        if len(named) < NAMED_SKIPS:
+            named.append(file.path)
+        if file.skipped == Reason.UNREADABLE:
+            return None
+        try:
+            stat = (self.root / file.path).lstat()
+        except OSError:
+            return None
+        return Document(
+            source=self.source,
+            path=file.path,
+            digest="",
+            language="",
+            size=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            skipped=file.skipped,
+        )
+
+    def _not_racy(self, document: Document) -> Document:
+        """A file written as it was read may change again within one tick of the clock: the next run looks again."""
+        racy = document.mtime_ns > self.started_ns - RACY_NS
+        return replace(document, mtime_ns=0) if racy else document
 
 
 def embed(
@@ -201,30 +233,3 @@ def _batches(parsed: Iterable[Parsed]) -> Iterator[list[Parsed]]:
             batch, chunks = [], 0
     if batch:
         yield batch
-
-
-def _skipped(root: Path, source: str, file: Parsed, report: Report) -> Document | None:
-    """What the store remembers of a file without chunks; None where a change of its content is not what is awaited."""
-    report.skipped[file.skipped] += 1
-    report.skipped_paths.setdefault(file.skipped, []).append(file.path)
-    if file.skipped == Reason.UNREADABLE:
-        return None
-    try:
-        stat = (root / file.path).lstat()
-    except OSError:
-        return None
-    return Document(
-        source=source,
-        path=file.path,
-        digest="",
-        language="",
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
-        skipped=file.skipped,
-    )
-
-
-def _not_racy(document: Document) -> Document:
-    if time.time_ns() - document.mtime_ns > RACY_NS:
-        return document
-    return replace(document, mtime_ns=0)  # looked at again by the next run

@@ -1,0 +1,211 @@
+"""Indexing and searching through Memory, with SQLite on disk and an embedder that counts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mnemolite.embedders.hashing import HashingEmbedder
+from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound, SpaceMismatch
+from mnemolite.memory import Memory, Tree
+from mnemolite.settings import Settings
+from mnemolite.stores.sqlite import SqliteStore
+from mnemolite.types import Domain, Query, Role, Scope
+from mnemolite.wiring import open_memory
+
+if TYPE_CHECKING:
+    from mnemolite.types import Matrix
+
+
+class Counting(HashingEmbedder):
+    """How many passages were embedded."""
+
+    passages = 0
+    broken = False
+
+    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+        if self.broken:
+            raise EmbedderUnavailable("the model is out to lunch")
+        self.passages += len(texts) if role is Role.PASSAGE else 0
+        return super().embed(texts, role)
+
+
+@pytest.fixture
+def embedder() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def memory(tree: Path, embedder: Counting) -> Iterator[Memory]:
+    for file in tree.rglob("*"):
+        os.utime(file, (1, 1))  # long ago, so that no file may still be being written
+    store = SqliteStore(None)
+    with Memory([Tree(tree, store)], store, [embedder], Settings(workers=1, fresh_seconds=0)) as memory:
+        yield memory
+
+
+def test_the_first_search_indexes(memory: Memory) -> None:
+    assert memory.search("validate_email").hits[0].chunk.path == "auth/email.py"
+
+
+def test_an_unchanged_tree_reads_and_embeds_nothing(memory: Memory, embedder: Counting) -> None:
+    [first] = memory.index()
+    [second] = memory.index()
+    assert first.embedded == embedder.passages > 0
+    assert (second.indexed, second.chunks, second.embedded) == (0, 0, 0)
+
+
+def test_what_has_no_text_is_known_and_not_read_again(memory: Memory) -> None:
+    [first] = memory.index()
+    assert first.skipped["binary"] == 1
+    assert not memory.changes()[0]
+    assert memory.stats()[0].skipped == {"binary": 1}
+
+
+def test_a_touched_file_is_not_stored_again(memory: Memory, tree: Path, embedder: Counting) -> None:
+    memory.index()
+    before = embedder.passages
+    os.utime(tree / "auth/email.py", (2, 2))
+    [report] = memory.index()
+    assert (report.indexed, report.chunks, embedder.passages) == (1, 0, before)
+    assert not memory.changes()[0]
+
+
+def test_only_the_chunks_that_changed_are_embedded(memory: Memory, tree: Path, embedder: Counting) -> None:
+    file = tree / "long.py"
+    functions = [f"def step_{i}(state):\n" + f"    state.advance({i})\n" * 20 for i in range(8)]
+    file.write_text("\n\n".join(functions))
+    memory.index()
+    before = embedder.passages
+    file.write_text("\n\n".join([*functions[:-1], functions[-1].replace("advance", "retreat")]))
+    [report] = memory.index()
+    assert report.chunks == 8
+    assert report.embedded == embedder.passages - before == 1
+
+
+def test_content_that_comes_back_in_a_run_is_embedded_once(memory: Memory, tree: Path, embedder: Counting) -> None:
+    memory.index()
+    before = embedder.passages
+    text = (tree / "auth/email.py").read_text()
+    (tree / "auth/email.py").unlink()
+    memory.index()
+    (tree / "auth/email.py").write_text(text)
+    (tree / "other.txt").write_text("one line\n")
+    memory.index()
+    assert embedder.passages > before
+    assert memory.search("validate_email").hits[0].chunk.path == "auth/email.py"
+
+
+def test_a_file_written_just_now_is_looked_at_again(memory: Memory, tree: Path) -> None:
+    file = tree / "fast.py"
+    file.write_text("alpha = 1\n")
+    os.utime(file, ns=(time.time_ns(), time.time_ns()))
+    memory.index()
+    state = file.stat()
+    file.write_text("omega = 1\n")
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))  # same size, same time: as within one tick of a clock
+    assert memory.search("omega", freshness="refresh").hits[0].chunk.path == "fast.py"
+
+
+def test_a_stale_index_answers_and_says_so_when_the_model_is_gone(
+    memory: Memory, tree: Path, embedder: Counting
+) -> None:
+    memory.index()
+    (tree / "new.py").write_text("x = 1\n")
+    embedder.broken = True
+    results = memory.search("validate_email")
+    assert results.hits[0].chunk.path == "auth/email.py"
+    assert "stale" in results.degraded[0] and "out to lunch" in results.degraded[0]
+    assert results.degraded[1] == "vector search: the model is out to lunch"
+
+
+def test_vectors_alone_without_a_model_are_an_error(memory: Memory, embedder: Counting) -> None:
+    memory.index()
+    embedder.broken = True
+    with pytest.raises(EmbedderUnavailable):
+        memory.search(Query(text="mail", lexical=False))
+
+
+def test_a_caller_may_send_one_vector_for_text(memory: Memory, embedder: Counting) -> None:
+    memory.index()
+    vector = tuple(map(float, embedder.embed(["validate email address"], Role.QUERY)[0] * 3))
+    sent = memory.search(Query(text="", embeddings={Domain.TEXT: vector}, lexical=False))
+    embedded = memory.search(Query(text="validate email address", lexical=False))
+    assert [hit.chunk.id for hit in sent.hits] == [hit.chunk.id for hit in embedded.hits]
+
+
+@pytest.mark.parametrize("vector", [(1.0, 2.0), (float("nan"),) * 64])
+def test_a_vector_that_cannot_be_compared_is_refused(vector: tuple[float, ...], memory: Memory) -> None:
+    memory.index()
+    with pytest.raises(InvalidInput):
+        memory.search(Query(text="x", embeddings={Domain.TEXT: vector}))
+
+
+def test_another_model_of_the_same_domain_is_refused(memory: Memory) -> None:
+    memory.index()
+    [tree] = memory.trees
+    other = Memory([tree], tree.store, [HashingEmbedder(32, model="other")], Settings(fresh_seconds=0))
+    with pytest.raises(SpaceMismatch, match=r"hashing.*other|other.*hashing"):
+        other.search(Query(text="mail", lexical=False), freshness="skip")
+    degraded = other.search("mail", freshness="skip").degraded
+    assert "mnemolite index rebuild" in degraded[0]
+
+
+def test_two_models_make_two_spaces_and_both_rank(tree: Path) -> None:
+    store = SqliteStore(None)
+    embedders = [
+        HashingEmbedder(48, Domain.TEXT, "words"),
+        HashingEmbedder(96, Domain.CODE, "code"),
+    ]
+    with Memory([Tree(tree, store)], store, embedders, Settings(workers=1)) as memory:
+        hit = memory.search("validate email").hits[0]
+        assert {"text", "code"} <= set(hit.ranks)
+        assert {space.dimension for space in store.spaces()} == {48, 96}
+        assert memory.embed("x y", Domain.CODE).shape == (96,)
+
+
+def test_similar_leaves_the_chunk_itself_out(memory: Memory) -> None:
+    memory.index()
+    hits = memory.similar("auth/email.py", 8).hits
+    assert hits
+    assert all(not (h.chunk.path == "auth/email.py" and h.chunk.first_line <= 8 <= h.chunk.last_line) for h in hits)
+    with pytest.raises(NotFound, match=r"nowhere.py:1 is not indexed"):
+        memory.similar("nowhere.py", 1)
+
+
+def test_a_scope_holds_for_both_legs(memory: Memory) -> None:
+    memory.index()
+    found = memory.search(Query(text="payment mail", scope=Scope(below="docs")))
+    assert {hit.chunk.path for hit in found.hits} == {"docs/refunds.md"}
+
+
+def test_seconds_tell_where_time_went(memory: Memory) -> None:
+    seconds = memory.search("mail").seconds
+    assert {"fresh", "lexical", "embed hybrid", "nearest hybrid", "total"} <= set(seconds)
+    assert all(value >= 0 for value in seconds.values())
+
+
+def test_the_shipped_model_is_the_default(tree: Path) -> None:
+    with open_memory(tree) as memory:
+        memory.index()
+        [space] = memory.trees[0].store.spaces()
+        assert space == memory.space(Domain.TEXT) == memory.space(Domain.CODE)
+        assert np.linalg.norm(memory.embed("validate an email")) == pytest.approx(1)
+
+
+def test_an_index_folder_that_cannot_be_written_still_answers(tree: Path) -> None:
+    with open_memory(tree) as memory:
+        memory.index()
+    [tree_only] = memory.trees
+    readonly = SqliteStore(tree / ".mnemolite" / "memory.db", readonly=True)
+    with Memory([Tree(tree_only.root, readonly)], readonly, memory.embedders, Settings(fresh_seconds=0)) as again:
+        (tree / "new.py").write_text("x = 1\n")
+        results = again.search("validate_email")
+        assert results.hits[0].chunk.path == "auth/email.py"
+        assert "stale" in results.degraded[0]
