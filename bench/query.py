@@ -99,7 +99,7 @@ def batches(pairs: Iterator[tuple[Chunk, Vector]]) -> Iterator[list[Indexed]]:
 
 def print_row(size: int, store: SqliteStore, embedder: StaticEmbedder, put: float) -> None:
     vectors = {text: embedder.embed([text], Role.QUERY)[0] for text in QUERIES}
-    weights = {"lexical": 1.0, "name": 1.0, "hybrid": 1.0}
+    weights = {"lexical": 1.0, "name": 1.0, "vector": 1.0}
     embed = timed(lambda text: embedder.embed([text], Role.QUERY))
     lexical = timed(lambda text: store.lexical(query_terms(text), Scope(), 100))
     nearest = timed(lambda text: store.nearest(embedder.space, vectors[text], Scope(), 100))

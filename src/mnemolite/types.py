@@ -62,6 +62,11 @@ class Space:
     dimension: int
     fingerprint: str  # of everything that shapes a vector: weights, tokenizer, pooling, prompts
 
+    @property
+    def list_name(self) -> str:
+        """What a ranking in this space is called among the others of a search."""
+        return "vector" if self.domain is Domain.HYBRID else str(self.domain)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
@@ -163,7 +168,7 @@ class Hit:
 
     chunk: Chunk
     score: float
-    ranks: Mapping[str, Place]  # by list: "lexical", "name", "text", "code", "hybrid"
+    ranks: Mapping[str, Place]  # by list: "lexical", "name", "vector" or "text" and "code"
     signals: Mapping[str, float] = field(default_factory=dict)  # factors applied after fusion, by name
 
 

@@ -112,7 +112,7 @@ def test_a_limit_is_kept(indexed: Path) -> None:
 
 def test_one_leg_alone_gives_only_its_ranks(indexed: Path) -> None:
     assert {name for hit in found("mail", indexed, "--lexical-only") for name in hit["ranks"]} <= {"lexical", "name"}
-    assert {name for hit in found("mail", indexed, "--vector-only") for name in hit["ranks"]} == {"hybrid"}
+    assert {name for hit in found("mail", indexed, "--vector-only") for name in hit["ranks"]} == {"vector"}
 
 
 def test_a_changed_file_is_found_as_it_is_now(indexed: Path) -> None:

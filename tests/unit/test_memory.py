@@ -187,7 +187,7 @@ def test_a_scope_holds_for_both_legs(memory: Memory) -> None:
 
 def test_seconds_tell_where_time_went(memory: Memory) -> None:
     seconds = memory.search("mail").seconds
-    assert {"fresh", "lexical", "embed hybrid", "nearest hybrid", "total"} <= set(seconds)
+    assert {"fresh", "lexical", "embed vector", "nearest vector", "total"} <= set(seconds)
     assert all(value >= 0 for value in seconds.values())
 
 

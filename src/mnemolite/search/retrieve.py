@@ -52,9 +52,9 @@ def retrieve(query: Query, store: Index, embedders: Sequence[Embedder]) -> Candi
             start = time.perf_counter()
             vector = _vector(query, embedder, space)
             embedded = time.perf_counter()
-            found.seconds[f"embed {space.domain}"] = embedded - start
-            found.lists[str(space.domain)] = store.nearest(space, vector, query.scope, pool)
-            found.seconds[f"nearest {space.domain}"] = time.perf_counter() - embedded
+            found.seconds[f"embed {space.list_name}"] = embedded - start
+            found.lists[space.list_name] = store.nearest(space, vector, query.scope, pool)
+            found.seconds[f"nearest {space.list_name}"] = time.perf_counter() - embedded
         except (EmbedderUnavailable, SpaceMismatch) as error:
             if not query.lexical:
                 raise

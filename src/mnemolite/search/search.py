@@ -33,7 +33,7 @@ def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, 
         vector = store.vector(embedder.space, id)
         if vector is not None:
             ranking = store.nearest(embedder.space, vector, scope, limit + 1)
-            lists[str(embedder.space.domain)] = [found for found in ranking if found[0] != id]
+            lists[embedder.space.list_name] = [found for found in ranking if found[0] != id]
     hits = _load(fuse(lists, dict.fromkeys(lists, 1.0))[:limit], store)
     return Results(hits=tuple(hits), seconds={"total": time.perf_counter() - start})
 
