@@ -317,3 +317,23 @@ def test_search_imports_no_server_training_or_mcp_code(indexed: Path) -> None:
     heavy |= {"tokenizers", "tree_sitter", "rich", "requests", "httpx", "sqlite_vec", "asyncio", "multiprocessing"}
     assert "numpy" in loaded
     assert not loaded & heavy
+
+
+def test_every_setting_has_its_effect(tree: Path) -> None:
+    assert run("index", tree, MNEMOLITE_INDEX_DIR=".elsewhere", MNEMOLITE_WORKERS="1").returncode == 0
+    assert (tree / ".elsewhere" / "memory.db").exists()
+    assert not (tree / ".mnemolite").exists()
+    small = run("index", tree, MNEMOLITE_MAX_FILE_BYTES="100")
+    assert "too large" in small.stdout
+    stats = run("stats", tree, "--json", MNEMOLITE_PERF_VECTOR_BACKEND="sqlite-vec", MNEMOLITE_INDEX_DIR=".elsewhere")
+    assert json.loads(stats.stdout)["vector backend"] == "sqlite-vec"
+    for weight in ("LEXICAL_WEIGHT", "VECTOR_WEIGHT"):
+        done = run("search", "--json", "validate_email", tree, **{f"MNEMOLITE_{weight}": "0"})
+        place = json.loads(done.stdout)["hits"][0]["ranks"]["lexical" if weight == "LEXICAL_WEIGHT" else "vector"]
+        assert place["contribution"] == 0
+
+
+def test_sqlite_vec_finds_what_numpy_finds(indexed: Path) -> None:
+    numpy = [hit["path"] for hit in found("money back", indexed, "--vector-only")]
+    done = run("search", "--json", "money back", indexed, "--vector-only", MNEMOLITE_PERF_VECTOR_BACKEND="sqlite-vec")
+    assert [hit["path"] for hit in json.loads(done.stdout)["hits"]] == numpy
