@@ -80,7 +80,7 @@ class Memory:
         stale = self._freshen(freshness, on_progress)
         fresh = time.perf_counter() - start
         weights = {"lexical": self._settings.lexical_weight, "name": self._settings.lexical_weight}
-        weights |= {name: self._settings.vector_weight for name in ("vector", "text", "code")}
+        weights |= dict.fromkeys(("vector", "text", "code"), self._settings.vector_weight)
         found = search(query, self._index, self._embedders, weights)
         return replace(found, degraded=(*stale, *found.degraded), seconds={"fresh": fresh, **found.seconds})
 
