@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo test lint golden constraints clean
+.PHONY: setup demo test lint golden model constraints clean
 
 setup: $(VENV)/.done
 
@@ -30,6 +30,17 @@ test: lint
 
 golden: setup
 	WRITE_GOLDEN=1 $(BIN)/pytest tests/golden
+
+# The shipped model, from the repositories of docs/model/*.txt lying as MIRROR/owner+name/repo: an hour or two of CPU.
+WORK ?= build/model
+model: setup
+	@test -n "$(MIRROR)" -a -n "$(TEACHER)" || { echo "usage: make model MIRROR=DIR TEACHER=DIR [RESERVED=FILE]"; exit 2; }
+	for part in train dev test; do \
+	  $(BIN)/python -m mnemolite.lab.mine docs/model/$$part.txt --mirror "$(MIRROR)" --out $(WORK)/$$part \
+	    $(if $(RESERVED),--reserved "$(RESERVED)") || exit 1; done
+	$(BIN)/python -m mnemolite.lab.train --pairs $(WORK)/train --dev $(WORK)/dev --teacher "$(TEACHER)" \
+	  --out $(WORK)/model $(TRAIN) --resume
+	$(BIN)/python bench/model.py --pairs $(WORK)/test --model src/mnemolite/model --model $(WORK)/model
 
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o constraints.txt

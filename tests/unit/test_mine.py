@@ -7,8 +7,11 @@ import pytest
 
 from mnemolite.lab import mine as miner
 from mnemolite.lab.licences import Reserved, licence_of, overlap, reserved_names
-from mnemolite.lab.mine import dedupe_across, digests, main, mine, objection, sketch
+from mnemolite.lab.mine import main, mine
+from mnemolite.lab.mine_text import _masked, is_prose
 from mnemolite.lab.pairs import Pair, Relation, read_pairs, write_pairs
+from mnemolite.lab.repository import digests
+from mnemolite.lab.selection import dedupe_across, objection, sketch
 
 MIT = """MIT License
 
@@ -150,9 +153,7 @@ def test_a_name_in_words_leads_to_the_body_and_half_of_the_names_are_masked(pair
     names = [pair for pair in pairs if pair.relation is Relation.NAME]
     assert {"split address", "wait for room"} <= {pair.query for pair in names}
     assert "Gives" not in of(pairs, Relation.NAME, "split address").passage
-    assert miner._masked("def split_address(a):\n    return split_address(a)", "split_address").startswith(
-        "def _(a):\n"
-    )
+    assert _masked("def split_address(a):\n    return split_address(a)", "split_address").startswith("def _(a):\n")
 
 
 def test_a_signature_leads_to_what_follows_it(pairs: list[Pair]) -> None:
@@ -324,4 +325,4 @@ def test_pairs_that_teach_nothing_are_dropped(relation: Relation, query: str, pa
     "text", ["x = compute(y);", "TODO: do it some day", "if a: return b(c)", "two words", "noqa: E501 is it"]
 )
 def test_code_orders_and_remnants_are_no_remarks(text: str) -> None:
-    assert not miner.is_prose(text)
+    assert not is_prose(text)

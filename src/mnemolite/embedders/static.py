@@ -32,7 +32,7 @@ SHIPPED = Path(__file__).parent.parent / "model"
 _ZERO = 8  # the nibble that stands for 0
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StoredFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int
     sha256: str
 
@@ -53,7 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: int
     licence: str
     relevance: Relevance
-    files: dict[str, _File]
+    files: dict[str, StoredFile]
 
     @property
     def space(self) -> Space:

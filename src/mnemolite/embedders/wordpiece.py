@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 UNKNOWN = "[UNK]"
 _MEMO_SIZE = 200_000  # identifiers; some 40 MB at most
-_LONGEST_WORD = 40  # characters; a longer one is one unknown token
+LONGEST_WORD = 40  # characters; a longer one is one unknown token
 
-_RUN = re.compile(r"\w+")
+RUN = re.compile(r"\w+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 
@@ -31,15 +31,13 @@ class WordPiece:
     def __call__(self, text: str) -> list[int]:
         ids: list[int] = []
         memo = self._memo
-        for run in _RUN.findall(text):
+        for run in RUN.findall(text):
             found = memo.get(run)
             ids += self._learn(run) if found is None else found
         return ids
 
     def _learn(self, run: str) -> tuple[int, ...]:
-        split = _CAMEL.sub(" ", run)
-        words = _WORD.findall((split if split.isascii() else _without_accents(split)).lower())
-        ids = tuple(id for word in words for id in self._pieces(word))
+        ids = tuple(id for word in words(run) for id in self._pieces(word))
         if len(self._memo) >= _MEMO_SIZE:
             self._memo.clear()
         self._memo[run] = ids
@@ -47,7 +45,7 @@ class WordPiece:
 
     def _pieces(self, word: str) -> tuple[int, ...]:
         """Longest prefix first; a word with a piece that is not in the vocabulary is unknown as a whole."""
-        if len(word) > _LONGEST_WORD:
+        if len(word) > LONGEST_WORD:
             return self._unknown
         pieces: list[int] = []
         start, prefix = 0, ""
@@ -61,6 +59,12 @@ class WordPiece:
             pieces.append(id)
             start, prefix = end, "##"
         return tuple(pieces)
+
+
+def words(run: str) -> list[str]:
+    """The words of an identifier, in lower case and without accents: what the vocabulary's pieces make up."""
+    split = _CAMEL.sub(" ", run)
+    return _WORD.findall((split if split.isascii() else _without_accents(split)).lower())
 
 
 def _without_accents(run: str) -> str:

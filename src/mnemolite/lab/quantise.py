@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from mnemolite.embedders.static import Manifest, Relevance, _File
+from mnemolite.embedders.static import Manifest, Relevance, StoredFile
 from mnemolite.lab import train
 from mnemolite.types import Domain
 
@@ -82,6 +82,13 @@ def relevance(rows: Matrix, data: train.Corpus, seed: int = 0) -> Relevance:
     return Relevance(high=round(float(high), 3), moderate=round(float(moderate), 3))
 
 
+def read(folder: Path) -> Matrix:
+    """The rows of a model's folder, as the runtime sums them."""
+    packed, scales = np.load(folder / "vectors.npy"), np.load(folder / "scales.npy")
+    codes = np.concatenate((packed & 15, packed >> 4), axis=1).astype(np.int8) - 8
+    return restore(codes, scales)
+
+
 def write(folder: Path, rows: Matrix, tokens: Sequence[str], data: train.Corpus, *, name: str) -> Report:
     """
     Writes the model and measures on *data* what 8 and 4 bits cost.
@@ -104,7 +111,7 @@ def _manifest(folder: Path, name: str, dimension: int, thresholds: Relevance) ->
     files = {}
     for file in ("vocab.txt", "vectors.npy", "scales.npy"):
         data = (folder / file).read_bytes()
-        files[file] = _File(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        files[file] = StoredFile(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     manifest = Manifest(
         name=name,
         dimension=dimension,

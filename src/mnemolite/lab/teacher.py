@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mnemolite.types import Matrix, Vector
 
 _MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained with
-_BATCH_TOKENS = 8192  # some 100 MB of activations
+_BATCH_TOKENS = 1024  # activations that stay in the cache
 _TYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
 _PREFIX = "bert."  # some exports have it
 

@@ -23,13 +23,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from mnemolite.embedders.static import StaticEmbedder
 from mnemolite.embedders.wordpiece import WordPiece
 from mnemolite.errors import InvalidInput, MnemoError
-from mnemolite.lab import vocabulary
+from mnemolite.lab import quantise, vocabulary
 from mnemolite.lab.pairs import SUFFIX, Pair, Relation, read_pairs
 from mnemolite.lab.teacher import Teacher
-from mnemolite.types import Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 DIMENSION = 384
+DEV_CAP = 150  # held-out pairs of one relation of one repository: every pair is compared with every other
 _SHORT = frozenset({Relation.SENTENCE, Relation.HEADING, Relation.DOCSTRING, Relation.COMMIT, Relation.COMMENT})
 _SMALLEST = 32  # pairs of one repository; fewer share a batch with other repositories
 _BLOCK = 512  # rows: what Adam reads and writes of them stays in the cache
@@ -337,11 +336,12 @@ class State:
 
 
 def begin(vectors: Matrix) -> State:
-    """A flat start: rows of unit length, all weights 1."""
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    flat = np.zeros(len(unit), unit.dtype)
-    moments = (np.zeros_like(unit), np.zeros_like(unit), flat.copy(), flat.copy())
-    return State(Table(unit, flat), 0, np.zeros(len(unit), np.int32), moments)
+    """Directions of unit length; what *vectors* say by their lengths stands in the weights, 1 on average."""
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-9)
+    unit = vectors / lengths[:, None]
+    weights = np.log(lengths / lengths.mean()).astype(unit.dtype)
+    moments = (np.zeros_like(unit), np.zeros_like(unit), np.zeros_like(weights), np.zeros_like(weights))
+    return State(Table(unit, weights), 0, np.zeros(len(unit), np.int32), moments)
 
 
 def train(
@@ -385,8 +385,10 @@ def batches(data: Corpus, options: Options, epoch: int) -> list[Indices]:
         for cut in _cut(pairs, options.batch):
             (whole if len(cut) >= min(_SMALLEST, options.batch) else left).append(cut)
     if left:
-        whole += _cut(drawn.permutation(np.concatenate(left)), options.batch)
-    whole = [cut for cut in whole if len(cut) > 1]  # one pair alone has no negatives
+        mixed = _cut(drawn.permutation(np.concatenate(left)), options.batch)
+        if len(mixed) > 1 and len(mixed[-1]) == 1:  # one pair alone would have no negatives
+            mixed[-2:] = [np.concatenate(mixed[-2:])]
+        whole += mixed
     return [whole[i] for i in drawn.permutation(len(whole))]
 
 
@@ -538,16 +540,25 @@ def _write(file: Path, **arrays: NDArray[Any]) -> None:
 
 def start(tokens: Sequence[str], teacher: Teacher | None, model: Path | None, seed: int) -> Matrix:
     """
-    Each token embedded alone, by a model of ours or else the teacher.
-
-    Without either random directions: .02 MRR behind on code.
+    What a model of ours has for each token, a new one as the sum of its old pieces; else the teacher's vector of the
+    token alone; else random directions, .02 MRR behind on code. The last two are of one length.
     """
-    alone = [t.removeprefix("##") for t in tokens]
     if model is not None:
-        return StaticEmbedder(model).embed(alone, Role.PASSAGE)
+        return _continued(tokens, model)
     if teacher is not None:
-        return teacher.embed(alone)
-    return np.random.default_rng(seed).standard_normal((len(tokens), DIMENSION), np.float32)
+        return teacher.embed([token.removeprefix("##") for token in tokens])
+    drawn = np.random.default_rng(seed).standard_normal((len(tokens), DIMENSION), np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return drawn
+
+
+def _continued(tokens: Sequence[str], model: Path) -> Matrix:
+    rows, old = quantise.read(model), vocabulary.read(model / "vocab.txt")
+    place, pieces = {token: row for row, token in enumerate(old)}, WordPiece(old)
+    found = np.empty((len(tokens), rows.shape[1]), np.float32)
+    for row, token in zip(found, tokens, strict=True):
+        row[:] = rows[place[token]] if token in place else rows[pieces(token.removeprefix("##"))].sum(0)
+    return found
 
 
 def run(
@@ -626,18 +637,19 @@ def main(
     resume: bool,
 ) -> None:
     """Trains a static model and writes its folder."""
-    from mnemolite.lab import quantise
-
     work = out / "runs"
     work.mkdir(parents=True, exist_ok=True)
     repositories = _repositories(pairs, cap, _weights(weights), seed)
-    tokens = _tokens(vocabulary_file, work / "vocab.txt", vocab_size, repositories, resume=resume)
+    known = vocabulary.read(model / "vocab.txt") if model is not None else ()
+    tokens = _tokens(vocabulary_file, work / "vocab.txt", vocab_size, repositories, known, resume=resume)
     pieces = WordPiece(tokens)
     data = corpus(repositories, pieces, seed=seed)
-    held_out = corpus(_repositories(dev, cap, {}, seed), pieces, paths=1.0, limit=quantise.MAX_TOKENS)
+    held_out = corpus(_repositories(dev, DEV_CAP, {}, seed), pieces, paths=1.0, limit=quantise.MAX_TOKENS)
     _say(f"{len(data)} pairs of {len(repositories)} repositories, {len(tokens)} tokens; {len(held_out)} pairs held out")
     teacher = None if teacher_folder is None else Teacher(teacher_folder)
-    vectors = start(tokens, teacher, model, seed)
+    kept = work / "start.npy"
+    vectors = np.load(kept) if resume and kept.exists() else start(tokens, teacher, model, seed)
+    np.save(kept, vectors)
     distillation = None
     if teacher is not None:
         short = short_texts(repositories, distil_texts, seed)
@@ -653,13 +665,21 @@ def main(
 
 
 def _tokens(
-    given: Path | None, kept: Path, size: int, repositories: Sequence[Sequence[Pair]], *, resume: bool
+    given: Path | None,
+    kept: Path,
+    size: int,
+    repositories: Sequence[Sequence[Pair]],
+    known: Sequence[str],
+    *,
+    resume: bool,
 ) -> list[str]:
+    """Those of a model that is gone on with come first, then what the pairs have beside."""
     if given is not None:
         return vocabulary.read(given)
     if resume and kept.exists():
         return vocabulary.read(kept)
-    tokens = vocabulary.train(vocabulary.count_words(_texts(repositories)), size)
+    trained = vocabulary.train(vocabulary.count_words(_texts(repositories)), size)
+    tokens = list(dict.fromkeys([*known, *trained]))[:size]
     kept.write_text("\n".join(tokens), "utf-8")
     return tokens
 

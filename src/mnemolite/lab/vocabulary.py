@@ -9,7 +9,7 @@ from pathlib import Path
 from string import ascii_lowercase, digits
 
 # the runtime's own rules, so that no word is counted here that it would never look up
-from mnemolite.embedders.wordpiece import _CAMEL, _LONGEST_WORD, _RUN, _WORD, UNKNOWN, _without_accents
+from mnemolite.embedders.wordpiece import LONGEST_WORD, RUN, UNKNOWN, words
 from mnemolite.errors import InvalidInput
 
 SIZE = 64_000  # tokens: 12.3 MB at 384 dimensions and 4 bits
@@ -21,10 +21,10 @@ _FED = 20_000_000  # words given to the library, which counts them again: second
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """How often each split, lower-case, accent-free word stands in *texts*."""
-    runs = Counter(run for text in texts for run in _RUN.findall(text))
+    runs = Counter(run for text in texts for run in RUN.findall(text))
     counts: Counter[str] = Counter()
     for run, count in runs.items():
-        for word in _words(run):
+        for word in words(run):
             counts[word] += count
     return counts
 
@@ -59,11 +59,6 @@ def read(file: Path) -> list[str]:
     return tokens
 
 
-def _words(run: str) -> list[str]:
-    split = _CAMEL.sub(" ", run)
-    return _WORD.findall((split if split.isascii() else _without_accents(split)).lower())
-
-
 def _both(characters: Iterable[str]) -> list[str]:
     return [form for c in characters for form in (c, f"##{c}")]
 
@@ -94,7 +89,7 @@ def _letters(counts: Mapping[str, int], size: int) -> list[str]:
 
 def _repeated(counts: Mapping[str, int]) -> Iterator[str]:
     """Each word as often as it counts, scaled down to ``_FED`` in all; sorted, so that the result does not vary."""
-    words = {w: n for w, n in counts.items() if w.isalpha() and len(w) <= _LONGEST_WORD}
+    words = {w: n for w, n in counts.items() if w.isalpha() and len(w) <= LONGEST_WORD}
     scale = min(1.0, _FED / max(1, sum(words.values())))
     for word, count in sorted(words.items()):
         yield f"{word} " * round(count * scale)
