@@ -617,6 +617,7 @@ def _weights(texts: Sequence[str]) -> dict[Relation, float]:
 @click.option("--weight", "weights", multiple=True, help="RELATION=NUMBER: how often a pair of it is used")
 @click.option("--distil-texts", default=20_000, show_default=True)
 @click.option("--rate", default=Options.rate, show_default=True)
+@click.option("--paths", default=0.5, show_default=True, help="share of passages that have the words of their path")
 @click.option("--resume", is_flag=True)
 def main(
     pairs: Path,
@@ -634,6 +635,7 @@ def main(
     weights: Sequence[str],
     distil_texts: int,
     rate: float,
+    paths: float,
     resume: bool,
 ) -> None:
     """Trains a static model and writes its folder."""
@@ -643,7 +645,7 @@ def main(
     known = vocabulary.read(model / "vocab.txt") if model is not None else ()
     tokens = _tokens(vocabulary_file, work / "vocab.txt", vocab_size, repositories, known, resume=resume)
     pieces = WordPiece(tokens)
-    data = corpus(repositories, pieces, seed=seed)
+    data = corpus(repositories, pieces, paths=paths, seed=seed)
     held_out = corpus(_repositories(dev, DEV_CAP, {}, seed), pieces, paths=1.0, limit=quantise.MAX_TOKENS)
     _say(f"{len(data)} pairs of {len(repositories)} repositories, {len(tokens)} tokens; {len(held_out)} pairs held out")
     teacher = None if teacher_folder is None else Teacher(teacher_folder)
