@@ -14,13 +14,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from mnemolite.embedders.static import StaticEmbedder, verify
 from mnemolite.embedders.wordpiece import UNKNOWN, WordPiece
 from mnemolite.errors import InvalidInput
-from mnemolite.lab import quantise, train, vocabulary
+from mnemolite.lab import contrastive, corpus, quantise, train, vocabulary
 from mnemolite.lab.pairs import Pair, Relation
 from mnemolite.lab.teacher import Teacher, gelu
 from mnemolite.types import Role
 
 SOURCE = Path(__file__).parents[2] / "src" / "mnemolite"
-OPTIONS = train.Options(batch=64, epochs=3, rate=1e-2, checkpoint_steps=5)
+OPTIONS = contrastive.Options(batch=64, epochs=3, rate=1e-2, checkpoint_steps=5)
 
 
 def pairs_of(file: Path) -> list[Pair]:
@@ -46,22 +46,22 @@ HELD_OUT = [pairs_of(f) for n, f in enumerate(FILES) if not n % 4]
 TEXTS = [text for pairs in TRAINED for p in pairs for text in (p.query, p.passage)]
 TOKENS = vocabulary.train(vocabulary.count_words(TEXTS), 3000)
 PIECES = WordPiece(TOKENS)
-DATA = train.corpus([[p for pairs in TRAINED for p in pairs]], PIECES)
-HELD = train.corpus(HELD_OUT, PIECES, paths=1.0)
+DATA = corpus.corpus([[p for pairs in TRAINED for p in pairs]], PIECES)
+HELD = corpus.corpus(HELD_OUT, PIECES, paths=1.0)
 
 
-def fresh() -> train.State:
-    return train.begin(train.start(TOKENS, None, None, seed=0))
+def fresh() -> contrastive.State:
+    return contrastive.begin(train.start(TOKENS, None, None, seed=0))
 
 
-def trained(options: train.Options = OPTIONS) -> train.State:
+def trained(options: contrastive.Options = OPTIONS) -> contrastive.State:
     state = fresh()
-    train.train(DATA, state, options)
+    contrastive.train(DATA, state, options)
     return state
 
 
 def test_training_raises_the_rank_of_the_right_body_in_files_it_has_not_seen() -> None:
-    before, after = train.evaluate(fresh().table.rows(), HELD), train.evaluate(trained().table.rows(), HELD)
+    before, after = corpus.evaluate(fresh().table.rows(), HELD), corpus.evaluate(trained().table.rows(), HELD)
     assert after > before + 0.01, (before, after)
 
 
@@ -75,38 +75,38 @@ def test_a_run_gone_on_with_ends_where_an_uninterrupted_one_does(tmp_path: Path)
     class Stopped(Exception):
         pass
 
-    def stop(state: train.State) -> None:
-        train.write_state(tmp_path / "half.npz", state, OPTIONS)
+    def stop(state: contrastive.State) -> None:
+        contrastive.write_state(tmp_path / "half.npz", state, OPTIONS)
         raise Stopped
 
     with pytest.raises(Stopped):
-        train.train(DATA, fresh(), OPTIONS, save=stop)
-    state = train.read_state(tmp_path / "half.npz", OPTIONS)
+        contrastive.train(DATA, fresh(), OPTIONS, save=stop)
+    state = contrastive.read_state(tmp_path / "half.npz", OPTIONS)
     assert state.steps == OPTIONS.checkpoint_steps
-    train.train(DATA, state, OPTIONS)
+    contrastive.train(DATA, state, OPTIONS)
     assert np.array_equal(state.table.rows(), trained().table.rows())
     with pytest.raises(InvalidInput, match="without --resume"):
-        train.read_state(tmp_path / "half.npz", replace(OPTIONS, seed=9))
+        contrastive.read_state(tmp_path / "half.npz", replace(OPTIONS, seed=9))
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
     drawn = np.random.default_rng(0)
     vectors: Any = drawn.standard_normal((len(TOKENS), 12))  # in float64, for the differences' sake
     weights: Any = drawn.standard_normal(len(TOKENS)) / 10
-    table = train.Table(vectors, weights)
-    options = train.Options(heads=((4, 0.3), (12, 0.7)), temperature=0.5)
+    table = contrastive.Table(vectors, weights)
+    options = contrastive.Options(heads=((4, 0.3), (12, 0.7)), temperature=0.5)
     texts = DATA.queries.pick(np.arange(6))
-    distillation = train.Distillation(texts, drawn.standard_normal((6, 5), np.float32))
-    step = train.batch(DATA, np.arange(8), len(TOKENS), np.array([20, 21, 22]), (distillation, np.arange(6)))
-    found = train.gradient(table, step, options)
+    distillation = contrastive.Distillation(texts, drawn.standard_normal((6, 5), np.float32))
+    step = contrastive.batch(DATA, np.arange(8), len(TOKENS), np.array([20, 21, 22]), (distillation, np.arange(6)))
+    found = contrastive.gradient(table, step, options)
 
     def loss(token: int, dimension: int | None, by: float) -> float:
-        moved = train.Table(table.vectors.copy(), table.weights.copy())
+        moved = contrastive.Table(table.vectors.copy(), table.weights.copy())
         if dimension is None:
             moved.weights[token] += by
         else:
             moved.vectors[token, dimension] += by
-        return train.gradient(moved, step, options).loss
+        return contrastive.gradient(moved, step, options).loss
 
     for place in drawn.integers(len(step.bag.touched), size=12):
         token = int(step.bag.touched[place])
@@ -117,18 +117,18 @@ def test_gradients_are_those_of_finite_differences() -> None:
 
 
 def test_every_pair_is_in_one_batch_of_an_epoch() -> None:
-    cuts = train.batches(DATA, OPTIONS, 0)
+    cuts = contrastive.batches(DATA, OPTIONS, 0)
     assert sorted(np.concatenate(cuts).tolist()) == list(range(len(DATA)))
 
 
 def test_a_repeated_passage_is_no_negative() -> None:
     pairs = [Pair(Relation.NAME, query, "return total", "python") for query in ("sum", "total", "sum")]
-    step = train.batch(train.corpus([pairs], PIECES), np.arange(3), len(TOKENS))
+    step = contrastive.batch(corpus.corpus([pairs], PIECES), np.arange(3), len(TOKENS))
     assert step.masked.tolist() == [[False, True, True], [True, False, True], [True, True, False]]
 
 
 def test_a_mined_negative_is_another_passage() -> None:
-    found = train.mine(DATA, fresh().table.rows(), seed=0)
+    found = contrastive.mine(DATA, fresh().table.rows(), seed=0)
     assert found.min() >= 0 and found.max() < len(DATA)
     assert np.mean(DATA.passage_keys[found] == DATA.passage_keys) < 0.02
 
@@ -137,9 +137,9 @@ def test_the_written_model_loads_and_its_vectors_are_those_of_the_table(tmp_path
     rows = trained().table.rows()
     quantise.write(tmp_path, rows, TOKENS, HELD, name="test")
     verify(tmp_path)
-    texts = [train.passage(p, with_path=True) for pairs in HELD_OUT for p in pairs]
+    texts = [corpus.passage(p, with_path=True) for pairs in HELD_OUT for p in pairs]
     found = StaticEmbedder(tmp_path).embed(texts, Role.PASSAGE)
-    exact = train.embed(train.tokenise(texts, PIECES, quantise.MAX_TOKENS), rows)
+    exact = corpus.embed(corpus.tokenise(texts, PIECES, quantise.MAX_TOKENS), rows)
     assert np.einsum("ij,ij->i", found, exact).min() >= 0.97
 
 

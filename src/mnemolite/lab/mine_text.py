@@ -19,12 +19,12 @@ from mnemolite.ingest.names import nth
 from mnemolite.ingest.outline import CLASS_LIKE, Definition, Unparsable, docstring_of, outline, signature_of
 from mnemolite.ingest.prose import sections
 from mnemolite.lab.pairs import Pair, Relation
+from mnemolite.lab.repository import Git
 from mnemolite.types import Kind
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-from mnemolite.lab.repository import Git
 
 MAX_PASSAGE, MIN_PASSAGE = 1200, 40  # characters
 MAX_QUERY, MIN_QUERY = 300, 3

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from mnemolite.embedders.static import Manifest, Relevance, StoredFile
-from mnemolite.lab import train
+from mnemolite.lab.corpus import Corpus, embed, evaluate
 from mnemolite.types import Domain
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def pack(codes: NDArray[np.int8]) -> NDArray[np.uint8]:
     return (low | high << 4).astype(np.uint8)
 
 
-def relevance(rows: Matrix, data: train.Corpus, seed: int = 0) -> Relevance:
+def relevance(rows: Matrix, data: Corpus, seed: int = 0) -> Relevance:
     """Cosines that one in a hundred (moderate) and one in a thousand (high) queries have with a random passage."""
     drawn = np.random.default_rng(seed)
-    passages = train.embed(data.passages, rows)
-    queries = train.embed(data.queries, rows)
+    passages = embed(data.passages, rows)
+    queries = embed(data.queries, rows)
     left, right = drawn.integers(len(data), size=(2, 200_000))
     left, right = left[left != right], right[left != right]
     cuts = [slice(i, i + 10_000) for i in range(0, len(left), 10_000)]
@@ -89,7 +89,7 @@ def read(folder: Path) -> Matrix:
     return restore(codes, scales)
 
 
-def write(folder: Path, rows: Matrix, tokens: Sequence[str], data: train.Corpus, *, name: str) -> Report:
+def write(folder: Path, rows: Matrix, tokens: Sequence[str], data: Corpus, *, name: str) -> Report:
     """
     Writes the model and measures on *data* what 8 and 4 bits cost.
 
@@ -104,7 +104,7 @@ def write(folder: Path, rows: Matrix, tokens: Sequence[str], data: train.Corpus,
     (folder / "vocab.txt").write_bytes("\n".join(tokens).encode())
     (folder / "model.json").write_bytes(_manifest(folder, name, rows.shape[1], thresholds))
     eight = restore(*quantise(rows, 8))
-    return Report(train.evaluate(rows, data), train.evaluate(eight, data), train.evaluate(kept, data), thresholds)
+    return Report(evaluate(rows, data), evaluate(eight, data), evaluate(kept, data), thresholds)
 
 
 def _manifest(folder: Path, name: str, dimension: int, thresholds: Relevance) -> bytes:
