@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput, NotFound, StoreUnavailable
+from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput, NotFound, SpaceMismatch, StoreUnavailable
 from mnemolite.ingest import pipeline
 from mnemolite.ingest.pipeline import Changes, Progress, Report
 from mnemolite.ports import Embedder, Index, Store
@@ -153,9 +153,10 @@ class Memory:
                 continue
             try:
                 self._index_tree(tree, on_progress)
-            except (Conflict, EmbedderUnavailable, StoreUnavailable) as error:
+            except (Conflict, EmbedderUnavailable, SpaceMismatch, StoreUnavailable) as error:
                 stale.append(_stale(tree, change, str(error)))
-        self._checked_at = time.monotonic()
+        if not stale:  # what is stale is said each time
+            self._checked_at = time.monotonic()
         return stale
 
     def _index_tree(self, tree: Tree, on_progress: Callable[[Progress], None]) -> Report:

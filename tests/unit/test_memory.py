@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,7 @@ import pytest
 
 from mnemolite.embedders.hashing import HashingEmbedder
 from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound, SpaceMismatch
+from mnemolite.ingest import pipeline
 from mnemolite.memory import Memory, Tree
 from mnemolite.settings import Settings
 from mnemolite.stores.sqlite import SqliteStore
@@ -89,17 +93,47 @@ def test_only_the_chunks_that_changed_are_embedded(memory: Memory, tree: Path, e
     assert report.embedded == embedder.passages - before == 1
 
 
-def test_content_that_comes_back_in_a_run_is_embedded_once(memory: Memory, tree: Path, embedder: Counting) -> None:
+def test_the_same_file_of_another_worktree_is_not_embedded_again(
+    memory: Memory, tree: Path, embedder: Counting, tmp_path: Path
+) -> None:
     memory.index()
     before = embedder.passages
-    text = (tree / "auth/email.py").read_text()
-    (tree / "auth/email.py").unlink()
-    memory.index()
-    (tree / "auth/email.py").write_text(text)
-    (tree / "other.txt").write_text("one line\n")
-    memory.index()
-    assert embedder.passages > before
-    assert memory.search("validate_email").hits[0].chunk.path == "auth/email.py"
+    worktree = Path(shutil.copytree(tree, tmp_path / "worktree"))
+    store = memory.trees[0].store
+    report = pipeline.run(worktree, "worktree", store, [embedder], max_bytes=1_000_000, workers=1)
+    assert report.chunks > 0
+    assert report.embedded == embedder.passages - before == 0
+
+
+def test_a_folder_that_cannot_be_read_just_now_loses_nothing() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        (root / "closed").mkdir()
+        for name in ("closed/kept.py", "gone.py"):
+            (root / name).write_text("x = 1\n")
+        store = SqliteStore(None)
+        with Memory([Tree(root, store)], store, [HashingEmbedder()], Settings(workers=1)) as memory:
+            memory.index()
+            (root / "gone.py").unlink()
+            (root / "closed").chmod(0)
+            with as_ordinary_user():
+                [change] = memory.changes()
+            (root / "closed").chmod(0o755)
+        assert change.removed == ("gone.py",)
+
+
+@contextmanager
+def as_ordinary_user() -> Iterator[None]:
+    """Root may read everything, so a folder is only closed to somebody else."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_file_written_just_now_is_looked_at_again(memory: Memory, tree: Path) -> None:
@@ -123,6 +157,28 @@ def test_a_stale_index_answers_and_says_so_when_the_model_is_gone(
     assert results.hits[0].chunk.path == "auth/email.py"
     assert "stale" in results.degraded[0] and "out to lunch" in results.degraded[0]
     assert results.degraded[1] == "vector search: the model is out to lunch"
+
+
+def test_a_stale_index_says_so_each_time(memory: Memory, tree: Path) -> None:
+    memory.index()
+    (tree / "new.py").write_text("x = 1\n")
+    patient = Memory(memory.trees, memory.trees[0].store, memory.embedders, Settings(workers=1, fresh_seconds=1000))
+    for _ in range(2):
+        assert "stale" in patient.search("x", freshness="check").degraded[0]
+    assert not patient.search("x").degraded
+    (tree / "newer.py").write_text("y = 1\n")
+    assert not patient.search("y", freshness="check").degraded  # trusted for a while, once it was fresh
+
+
+def test_a_changed_tree_and_another_model_still_answer_by_words(memory: Memory, tree: Path) -> None:
+    memory.index()
+    (tree / "new.py").write_text("x = 1\n")
+    [own] = memory.trees
+    other = Memory([own], own.store, [HashingEmbedder(32, model="other")], Settings(workers=1, fresh_seconds=0))
+    results = other.search("validate_email")
+    assert results.hits[0].chunk.path == "auth/email.py"
+    assert all("mnemolite index rebuild" in note for note in results.degraded)
+    assert len(results.degraded) == 2
 
 
 def test_vectors_alone_without_a_model_are_an_error(memory: Memory, embedder: Counting) -> None:
