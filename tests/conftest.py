@@ -1,8 +1,11 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis
+
+from mnemolite.lab.local_redis import LocalRedis
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -16,8 +19,15 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     for name in list(os.environ):
-        if name.startswith("MNEMOLITE_"):
+        if name.startswith("MNEMOLITE_") or name == "REDIS_URL":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[LocalRedis]:
+    """For all tests that leave it as it is but for their keys."""
+    with LocalRedis() as server:
+        yield server
 
 
 @pytest.fixture

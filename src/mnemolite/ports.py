@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mnemolite.types import Chunk, FileState, Indexed, Ranking, Role, Scope, Space, Stats
+from mnemolite.types import CacheLevel, Chunk, FileState, Indexed, Ranking, Role, Scope, Space, Stats
 
 if TYPE_CHECKING:
     from mnemolite.records import Event, EventFilter, Link, Note, NoteChange, NoteFilter
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors of one space."""
+    """
+    Turns texts into vectors of one space.
+
+    One that has something to do without says so in ``degraded``, a text that is empty while all is well.
+    """
 
     @property
     def space(self) -> Space: ...
@@ -29,6 +33,33 @@ class Embedder(Protocol):
         Raises:
             EmbedderUnavailable: the model cannot be loaded or reached.
         """
+        ...
+
+
+class Cache(Protocol):
+    """
+    Values by key, for a while: any may be forgotten at any time, none is ever another than was put. Thread-safe.
+
+    Trouble with it raises nothing: a value is not there then.
+    """
+
+    @property
+    def degraded(self) -> str:
+        """What is wrong with it now; "" while all is well."""
+        ...
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Those of *keys* that are there."""
+        ...
+
+    def put_many(self, values: Mapping[str, bytes]) -> None: ...
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forgets them; a key that is not there is ignored."""
+        ...
+
+    def levels(self) -> list[CacheLevel]:
+        """The nearest first."""
         ...
 
 

@@ -2,7 +2,8 @@
 One validated, frozen object; the only reader of the environment.
 
 Order, the later wins: defaults, the user's file, the tree's ``mnemolite.toml``, ``.env`` beside it, the environment.
-In files a setting has its own name; in the environment it is in capitals behind ``MNEMOLITE_``.
+In files a setting has its own name; in the environment it is in capitals behind ``MNEMOLITE_``. ``REDIS_URL`` is
+read too, where it is of a kind we know.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from mnemolite.errors import InvalidInput
 PREFIX = "MNEMOLITE_"
 FILE = "mnemolite.toml"
 
-_SECRET = {"reranker_api_key"}
+REDIS = ("redis://", "rediss://", "unix://")
+
+_SECRET = {"reranker_api_key", "redis_url"}
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
@@ -42,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     perf_vector_backend: VectorBackend = "auto"
     perf_cache_max_size: Annotated[int, Meta(ge=0)] = 1000  # embeddings of queries that are kept; 0 keeps none
     perf_cache_ttl_seconds: Annotated[float, Meta(gt=0)] = 600.0
+    # of a server: embeddings of queries are kept there too, for other servers; also REDIS_URL; never shown
+    redis_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
     perf_model_idle_timeout_minutes: Annotated[float, Meta(ge=0, le=1e6)] = 10.0  # then it is unloaded; 0 keeps it
     lexical_weight: Annotated[float, Meta(ge=0)] = 0.5  # of the list in the fusion
     vector_weight: Annotated[float, Meta(ge=0)] = 1.0
@@ -79,6 +84,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             own = root / FILE
             values |= _confined(cls._check(_toml(own), str(own)), own)
             values |= _confined(cls._check(_named(_dotenv(root / ".env")), f"{root}/.env"), root / ".env")
+        if (url := environ.get("REDIS_URL", "")).startswith(REDIS):  # of another kind, it is another program's
+            values |= cls._check({"redis_url": url}, "the environment's REDIS_URL")
         values |= cls._check(_named(environ), "the environment")
         values["data_dir"] = str(Path(values.get("data_dir") or _data_home(environ)).expanduser())
         return cls(**values)
@@ -119,6 +126,8 @@ def _confined(values: dict[str, Any], file: Path) -> dict[str, Any]:
     for name in values:
         if name.startswith("reranker"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who reads the code")
+        if name == "redis_url":
+            raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who keeps what is asked")
     for name in {"index_dir", "embedding_model", "data_dir"} & values.keys():
         given = Path(values[name])
         if name == "data_dir" or given.is_absolute() or ".." in given.parts or given.parts[:1] == ("~",):

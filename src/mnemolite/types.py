@@ -249,6 +249,18 @@ class Stats:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CacheLevel:
+    """How one level of a cache has fared since it was made. Levels further away are asked what the nearer ones miss."""
+
+    name: str  # "process" or "redis"
+    hits: int
+    misses: int
+    errors: int = 0  # calls that failed; those not even tried are left out
+    corrupt: int = 0  # values that were not as they had been put: misses too
+    trouble: str = ""  # why it is left alone now, if it is
+
+
 def telling_path(document: Document | Chunk) -> str:
     """The path as far as it says something: that of a note or event is an id."""
     return "" if document.language in ("note", "event") else document.path

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
-from mnemolite.ports import Embedder, Reranker, Store
+from mnemolite.ports import Cache, Embedder, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.stores.federated import WHOLE, FederatedIndex, Member
 
@@ -250,10 +250,10 @@ def remove_index(root: Path, settings: Settings | None = None) -> bool:
     return True
 
 
-def open_models(settings: Settings | None = None) -> Memory:
-    """A memory of no tree: the models alone."""
+def open_models(settings: Settings | None = None, *, serving: bool = False) -> Memory:
+    """A memory of no tree: the models alone. *serving*: to many, so that a cache shared with others is worth asking."""
     settings = settings or Settings.load(Path.cwd())
-    return Memory([], FederatedIndex([]), _embedders(settings), settings)
+    return Memory([], FederatedIndex([]), _embedders(settings, serving=serving), settings)
 
 
 def relevance(settings: Settings) -> Relevance:
@@ -280,13 +280,15 @@ def _make_folder(folder: Path) -> None:
         raise StoreUnavailable(f"no index can be made in {folder}: {error.strerror}") from error
 
 
-def _embedders(settings: Settings) -> list[Embedder]:
-    from mnemolite.embedders.cached import CachedEmbedder, EmbeddingCache
+def _embedders(settings: Settings, *, serving: bool = False) -> list[Embedder]:
+    from mnemolite.caches.embeddings import EmbeddingCache
+    from mnemolite.embedders.cached import CachedEmbedder
 
     embedder = _model(model_folder(settings), 60 * settings.perf_model_idle_timeout_minutes)
     if not settings.perf_cache_max_size:
         return [embedder]
-    cache = EmbeddingCache(settings.perf_cache_max_size, settings.perf_cache_ttl_seconds)
+    shared = _redis(settings) if serving and settings.redis_url else None
+    cache = EmbeddingCache(settings.perf_cache_max_size, settings.perf_cache_ttl_seconds, behind=shared)
     return [CachedEmbedder(embedder, cache)]
 
 
@@ -302,6 +304,14 @@ def _model(folder: Path, idle_seconds: float) -> LazyEmbedder:
         )
         _models[key] = shared
     return shared
+
+
+def _redis(settings: Settings) -> Cache:
+    try:
+        from mnemolite.caches.redis import RedisCache
+    except ModuleNotFoundError as error:
+        raise InvalidInput(f"redis_url is set, and {error}; install it with: pip install 'mnemolite[redis]'") from error
+    return RedisCache(settings.redis_url)
 
 
 def _reranker(settings: Settings) -> Reranker | None:

@@ -71,6 +71,30 @@ def test_a_tree_cannot_say_who_reads_its_code(name: str, file: str, tmp_path: Pa
         Settings.load(tmp_path, environ)
 
 
+@pytest.mark.parametrize("file", ["mnemolite.toml", ".env"])
+def test_a_tree_cannot_say_who_keeps_what_is_asked(file: str, tmp_path: Path, environ: dict[str, str]) -> None:
+    line = "redis_url = 'redis://x'" if file.endswith("toml") else "MNEMOLITE_REDIS_URL=redis://x"
+    (tmp_path / file).write_text(line)
+    with pytest.raises(InvalidInput, match=f"redis_url stands in .*{file}; only the user's own settings may"):
+        Settings.load(tmp_path, environ)
+
+
+def test_redis_is_where_redis_url_says_unless_our_own_says_otherwise(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / ".env").write_text("REDIS_URL=redis://of-the-tree\n")
+    for url in ("redis://h:1/0", "rediss://h", "unix:///run/redis.sock"):
+        assert Settings.load(tmp_path, {**environ, "REDIS_URL": url}).redis_url == url
+    for foreign in ("", "memory://", "redis+sentinel://h"):  # of another program
+        assert Settings.load(tmp_path, {**environ, "REDIS_URL": foreign}).redis_url == ""
+    both = {**environ, "REDIS_URL": "redis://h", "MNEMOLITE_REDIS_URL": "redis://:a-password@own"}
+    settings = Settings.load(tmp_path, both)
+    assert settings.redis_url == "redis://:a-password@own"
+    assert "a-password" not in repr(settings)
+    for name, wrong in (("MNEMOLITE_REDIS_URL", "http://:a-password@own"), ("REDIS_URL", "redis://:a-password @own")):
+        with pytest.raises(InvalidInput, match=r"redis_url in the environment.* is \*\*\*") as refused:
+            Settings.load(tmp_path, {**environ, name: wrong})
+        assert "a-password" not in str(refused.value)
+
+
 def test_a_key_is_never_shown(environ: dict[str, str]) -> None:
     settings = Settings.load(None, {**environ, "MNEMOLITE_RERANKER_API_KEY": "sk-secret"})
     assert settings.reranker_api_key == "sk-secret"

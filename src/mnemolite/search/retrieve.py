@@ -48,6 +48,8 @@ def retrieve(query: Query, intent: Intent, store: Index, embedders: Sequence[Emb
             found.seconds[f"embed {space.list_name}"] = embedded - start
             found.lists[space.list_name] = store.nearest(space, vector, query.scope, pool)
             found.seconds[f"nearest {space.list_name}"] = time.perf_counter() - embedded
+            if (trouble := getattr(embedder, "degraded", "")) and trouble not in found.degraded:
+                found.degraded.append(trouble)
         except (EmbedderUnavailable, SpaceMismatch) as error:
             if not query.lexical:
                 raise
