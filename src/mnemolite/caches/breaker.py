@@ -53,8 +53,10 @@ class Breaker:
             self._reason = reason
 
     def succeeded(self) -> None:
-        if self._reason:
-            with self._lock:
+        if not self._reason:
+            return
+        with self._lock:
+            if self._reason:
                 logger.info("no longer: %s", self._reason)
-                self._reason = ""
-                self._retry_at = 0.0
+            self._reason = ""
+            self._retry_at = 0.0

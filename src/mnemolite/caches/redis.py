@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
 PREFIX = "mnemolite:1:"  # the number is that of the form of the values
-TIMEOUT_SECONDS = 0.1  # a server in the same place answers within one; later, computing is as fast
+TIMEOUT_SECONDS = 0.1  # a server nearby answers within a few milliseconds; a model takes less than this
 _SEAL_BYTES = 8
 
 _FAILURES = (redis.RedisError, OSError)
@@ -30,9 +30,9 @@ class RedisCache:
     """
     A :class:`~mnemolite.ports.Cache` behind *url*, where each value lives for *ttl_seconds*.
 
-    A server that is away, late, full or refuses us costs one call *timeout_seconds*; then it is left alone for a while.
-    One that only takes no more values is still read. What it gives is trusted only with our seal of key and value on
-    it: anything else, and an answer to another question, is as if it were not there.
+    A server that is away, late, full or refuses us costs one call about *timeout_seconds*; then it is left alone for a
+    while. One that only takes no more values is still read. What it gives is trusted only with our seal of key and
+    value on it: anything else, and an answer to another question, is as if it were not there.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class RedisCache:
                 socket_connect_timeout=timeout_seconds,
                 retry=Retry(NoBackoff(), 0),  # the default tries four times, seconds apart
             )
-        except ValueError as error:
-            raise InvalidInput(f"redis_url cannot be read: {error}") from error
+        except ValueError:  # which may show a part of the password
+            raise InvalidInput("redis_url cannot be read; it is redis://user:password@host:port/number") from None
         where = self._client.get_connection_kwargs()
         self._place = where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}"
         self._ttl_ms = max(1, round(1000 * ttl_seconds))
