@@ -60,8 +60,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             store = SqliteStore(Path(folder) / "memory.db")
             start = time.process_time()
-            for batch in batches(islice(grow(seeds, embedder), size)):
-                store.put(batch)
+            with store.writer():
+                for batch in batches(islice(grow(seeds, embedder), size)):
+                    store.put(batch)
             put = time.process_time() - start
             print_row(size, store, embedder, put)
             store.close()

@@ -170,7 +170,11 @@ class EventLog:
         for hit in hits:
             if hit.chunk.path in events and hit.chunk.path not in best:
                 best[hit.chunk.path] = EventHit(
-                    chunk=hit.chunk, score=hit.score, ranks=hit.ranks, event=events[hit.chunk.path]
+                    chunk=hit.chunk,
+                    score=hit.score,
+                    ranks=hit.ranks,
+                    signals=hit.signals,
+                    event=events[hit.chunk.path],
                 )
         return list(best.values())
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mnemolite.types import CacheLevel, Chunk, FileState, Indexed, Ranking, Role, Scope, Space, Stats
+from mnemolite.types import CacheLevel, Card, Chunk, FileState, Indexed, Ranking, Role, Scope, Space, Stats
 
 if TYPE_CHECKING:
     from mnemolite.records import Event, EventFilter, Link, Note, NoteChange, NoteFilter
@@ -81,6 +81,10 @@ class Index(Protocol):
 
     def chunks(self, ids: Sequence[int]) -> list[Chunk]:
         """The chunks in the order asked; an id that is gone is left out."""
+        ...
+
+    def cards(self, ids: Sequence[int]) -> list[Card]:
+        """What ranking has to know of the chunks, in any order; an id that is gone is left out."""
         ...
 
     def lexical(self, terms: Sequence[str], scope: Scope, limit: int, alternatives: Sequence[str] = ()) -> Ranking:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from mnemolite.errors import InvalidInput
 
@@ -112,6 +112,18 @@ class Chunk:
     docstring: str = ""
     symbols: tuple[str, ...] = ()  # names of all definitions inside, its own included
     id: int = 0  # given by the store; 0 before
+
+
+class Card(NamedTuple):
+    """What ranking has to know of a chunk; a tuple, for a hundred are read for ten that are shown."""
+
+    id: int
+    source: str
+    path: str
+    language: str
+    name: str
+    parent: str
+    symbols: str  # a line each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +273,7 @@ class CacheLevel:
     trouble: str = ""  # why it is left alone now, if it is
 
 
-def telling_path(document: Document | Chunk) -> str:
+def telling_path(document: Document | Chunk | Card) -> str:
     """The path as far as it says something: that of a note or event is an id."""
     return "" if document.language in ("note", "event") else document.path
 

@@ -118,6 +118,20 @@ def test_chunks_come_in_the_order_asked_without_those_that_are_gone(store: Store
     assert store.chunks([]) == []
 
 
+def test_a_card_says_what_its_chunk_says(store: Store) -> None:
+    store.put([indexed("a.py", "one\ntwo"), indexed("b.py", "three")])
+    ids = [store.lexical([word], EVERYWHERE, 1)[0][0] for word in ("three", "one")]
+    for index in (store, FederatedIndex([Member(store, "x"), Member(store, "y")])):
+        wanted = ids if index is store else [2 * ids[0], 2 * ids[1] + 1]
+        cards = {card.id: card for card in index.cards([wanted[0], 10**9, wanted[1]])}
+        assert cards.keys() == set(wanted)
+        for chunk in index.chunks(wanted):
+            card = cards[chunk.id]
+            assert card[1:6] == (chunk.source, chunk.path, chunk.language, chunk.name, chunk.parent)
+            assert tuple(filter(None, card.symbols.split("\n"))) == chunk.symbols
+        assert index.cards([]) == []
+
+
 def test_frequencies_count_chunks_and_not_repetitions(store: Store) -> None:
     store.put([indexed("a.py", "one one\none two\nthree")])
     assert store.frequencies(["one", "two", "never"]) == ({"one": 2, "two": 1}, 3)

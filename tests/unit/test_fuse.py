@@ -8,8 +8,7 @@ def test_fusion_adds_each_list_s_share_of_its_best() -> None:
     assert [f.id for f in fused] == [2, 3, 1]
     assert fused[0].score == pytest.approx(0.25 * (3 / 9) ** BY_WORDS + 0.75)
     assert fused[1].score == pytest.approx(0.75 * (0.4 / 0.5) ** BY_MEANING)
-    assert fused[0].places["lexical"].rank == 2
-    assert fused[0].places["code"].score == 0.5
+    assert [(name, rank, score) for name, rank, score, _ in fused[0].places] == [("lexical", 2, 3.0), ("code", 1, 0.5)]
 
 
 def test_a_list_without_a_positive_score_still_ranks() -> None:
@@ -23,7 +22,7 @@ def test_an_empty_list_takes_nothing_from_the_others() -> None:
 def test_contributions_add_up_to_the_score() -> None:
     fused = fuse({"a": [(1, 1.0)], "b": [(2, 1.0), (1, 0.5)]}, {"a": 0.3, "b": 2.0})
     for each in fused:
-        assert abs(sum(place.contribution for place in each.places.values()) - each.score) < 1e-12
+        assert abs(sum(contribution for *_, contribution in each.places) - each.score) < 1e-12
 
 
 def test_first_everywhere_scores_one() -> None:

@@ -1,34 +1,25 @@
-from typing import Any
-
 import pytest
 
 from mnemolite.errors import InvalidInput
 from mnemolite.search.fuse import Fused
 from mnemolite.search.purposes import Purpose, purposes
 from mnemolite.search.rank import SATURATION, SIGNALS, rank, signals_named
-from mnemolite.search.signals import kinship
-from mnemolite.search.understand import query_terms, understand
-from mnemolite.types import Chunk, Hit, Kind
+from mnemolite.search.understand import BEGINNING, Kin, query_terms, understand
+from mnemolite.types import Card
 
 
-def chunk(path: str, name: str = "", **more: Any) -> Chunk:
-    given = {"language": "python", "kind": Kind.FUNCTION, "symbols": (name,) if name else (), **more}
-    return Chunk(source=".", path=path, text="x", first_line=1, last_line=1, name=name, **given)
+def card(path: str, name: str = "", *, language: str = "python", parent: str = "", symbols: str = "") -> Card:
+    return Card(id=0, source=".", path=path, language=language, name=name, parent=parent, symbols=symbols or name)
 
 
-def ranked(query: str, *chunks: Chunk, scores: tuple[float, ...] = (), off: tuple[str, ...] = ()) -> list[Hit]:
-    """Of chunks that were found equally well, unless *scores* says otherwise."""
-    numbered = [Chunk(**{**_fields(each), "id": id}) for id, each in enumerate(chunks, 1)]
-    fused = [Fused(each.id, score) for each, score in zip(numbered, scores or [1.0] * len(chunks), strict=True)]
-    return rank(understand(query), fused, numbered, off)
+def ranked(query: str, *cards: Card, scores: tuple[float, ...] = (), off: tuple[str, ...] = ()) -> list[Fused]:
+    """Of candidates with the numbers 0, 1, ... that were found equally well, unless *scores* says otherwise."""
+    fused = [Fused(id, score) for id, score in enumerate(scores or [1.0] * len(cards))]
+    return rank(understand(query), fused, [card._replace(id=id) for id, card in enumerate(cards)], off)
 
 
-def _fields(chunk: Chunk) -> dict[str, Any]:
-    return {name: getattr(chunk, name) for name in chunk.__dataclass_fields__}
-
-
-def first(query: str, *chunks: Chunk, off: tuple[str, ...] = ()) -> str:
-    return ranked(query, *chunks, off=off)[0].chunk.path
+def first(query: str, *cards: Card, off: tuple[str, ...] = ()) -> str:
+    return cards[ranked(query, *cards, off=off)[0].id].path
 
 
 def test_words_of_questions_are_no_terms_unless_alone() -> None:
@@ -83,35 +74,35 @@ def test_a_language_says_it_too() -> None:
     ("one", "other"), [("routes", "routing"), ("validators", "validate"), ("cache", "caching"), ("parser", "parses")]
 )
 def test_forms_of_a_word_are_kin(one: str, other: str) -> None:
-    assert kinship(one, other) == 1
+    assert Kin([one])[other] == Kin([other])[one] == 1
 
 
 def test_a_beginning_is_near_kin_and_a_short_one_none() -> None:
-    assert 0 < kinship("auth", "authentication") < 1
-    assert kinship("id", "idle") == 0
+    assert Kin(["auth"])["authentication"] == Kin(["authentication"])["auth"] == BEGINNING < 1
+    assert Kin(["id"])["idle"] == 0
 
 
 @pytest.mark.parametrize(
     ("signal", "query", "wanted", "other"),
     [
-        ("file_name", "where is an email validated", chunk("a/validators.ts"), chunk("a/mailer.ts")),
-        ("file_name", "extract the form", chunk("extract/mod.rs"), chunk("other/mod.rs")),
-        ("namesake", "HttpClient", chunk("a/http_client.py"), chunk("a/http_clients.py")),
-        ("definition", "get_user", chunk("b.py", "get_user"), chunk("a.py", "call")),
-        ("definition", "get_user", chunk("b.py", "Users", symbols=("Users", "get_user")), chunk("a.py", "call")),
-        ("member", "Cart.total", chunk("b.py", "sum", parent="shop.Cart"), chunk("a.py", "sum", parent="shop.Order")),
-        ("names", "retry a request", chunk("b.py", "retry_request"), chunk("a.py", "send_message")),
-        ("test", "parse a date", chunk("src/c.py"), chunk("tests/c.py")),
-        ("example", "parse a date", chunk("src/c.py"), chunk("examples/c.py")),
-        ("legacy", "parse a date", chunk("src/c.py"), chunk("legacy/c.py")),
-        ("generated", "parse a date", chunk("src/c.py"), chunk("generated/c.py")),
-        ("declaration", "parse a date", chunk("src/c.ts"), chunk("c.d.ts")),
-        ("prose", "parse a date", chunk("src/c.py"), chunk("c.md", language="markdown")),
-        ("config", "parse a date", chunk("src/c.py"), chunk("c.toml", language="toml")),
+        ("file_name", "where is an email validated", card("a/validators.ts"), card("a/mailer.ts")),
+        ("file_name", "extract the form", card("extract/mod.rs"), card("other/mod.rs")),
+        ("namesake", "HttpClient", card("a/http_client.py"), card("a/http_clients.py")),
+        ("definition", "get_user", card("b.py", "get_user"), card("a.py", "call")),
+        ("definition", "get_user", card("b.py", "Users", symbols="Users\nget_user"), card("a.py", "call")),
+        ("member", "Cart.total", card("b.py", "sum", parent="shop.Cart"), card("a.py", "sum", parent="shop.Order")),
+        ("names", "retry a request", card("b.py", "retry_request"), card("a.py", "send_message")),
+        ("test", "parse a date", card("src/c.py"), card("tests/c.py")),
+        ("example", "parse a date", card("src/c.py"), card("examples/c.py")),
+        ("legacy", "parse a date", card("src/c.py"), card("legacy/c.py")),
+        ("generated", "parse a date", card("src/c.py"), card("generated/c.py")),
+        ("declaration", "parse a date", card("src/c.ts"), card("c.d.ts")),
+        ("prose", "parse a date", card("src/c.py"), card("c.md", language="markdown")),
+        ("config", "parse a date", card("src/c.py"), card("c.toml", language="toml")),
     ],
 )
 def test_each_signal_decides_between_equals_unless_it_is_off(
-    signal: str, query: str, wanted: Chunk, other: Chunk
+    signal: str, query: str, wanted: Card, other: Card
 ) -> None:
     assert first(query, other, wanted) == wanted.path
     assert signal in {name for hit in ranked(query, other, wanted) for name in hit.signals}
@@ -120,25 +111,25 @@ def test_each_signal_decides_between_equals_unless_it_is_off(
 
 
 def test_what_is_asked_for_by_name_is_not_held_back() -> None:
-    tests, code = chunk("tests/test_parser.py"), chunk("src/parser.py")
+    tests, code = card("tests/test_parser.py"), card("src/parser.py")
     assert first("parser", tests, code) == code.path
     assert first("tests of the parser", tests, code) == tests.path
 
 
 def test_a_file_found_by_many_of_its_chunks_leads() -> None:
-    many, one = chunk("b.py", "x"), chunk("a.py", "y")
+    many, one = card("b.py", "x"), card("a.py", "y")
     assert first("q w", one, many, many) == "b.py"
     assert first("q w", one, many, many, off=("coherence",)) == "a.py"
 
 
 def test_chunks_after_the_best_of_their_file_count_less() -> None:
-    hits = ranked("q w", chunk("a.py"), chunk("a.py"), chunk("b.py"), scores=(1.0, 0.9, 0.6), off=("coherence",))
-    assert [hit.chunk.id for hit in hits] == [1, 3, 2]
+    hits = ranked("q w", card("a.py"), card("a.py"), card("b.py"), scores=(1.0, 0.9, 0.6), off=("coherence",))
+    assert [hit.id for hit in hits] == [0, 2, 1]
     assert hits[2].signals == {"saturation": SATURATION}
 
 
 def test_factors_and_contributions_explain_the_score() -> None:
-    [hit] = ranked("get_user", chunk("tests/get_user.py", "get_user"), scores=(0.7,))
+    [hit] = ranked("get_user", card("tests/get_user.py", "get_user"), scores=(0.7,))
     product = 0.7
     for factor in hit.signals.values():
         product *= factor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mnemolite.types import Place, Ranking
+from mnemolite.types import Chunk, Hit, Place, Ranking
 
 # Powers of a share: how fast a list's word counts less below its best. Chosen together, see docs/performance.md.
 BY_WORDS = 0.75
@@ -13,11 +13,26 @@ BY_MEANING = 2.0
 WORD_LISTS = frozenset({"lexical", "name"})
 
 
-@dataclass
+@dataclass(slots=True)
 class Fused:
+    """A candidate on its way to becoming a hit."""
+
     id: int
     score: float = 0.0
-    places: dict[str, Place] = field(default_factory=dict)
+    places: list[tuple[str, int, float, float]] = field(default_factory=list)  # list, rank, score, contribution
+    signals: dict[str, float] = field(default_factory=dict)
+
+    def scale(self, signal: str, factor: float) -> None:
+        if factor != 1:
+            self.score *= factor
+            self.signals[signal] = factor
+
+    def hit(self, chunk: Chunk) -> Hit:
+        ranks = {
+            name: Place(rank=rank, score=score, contribution=contribution)
+            for name, rank, score, contribution in self.places
+        }
+        return Hit(chunk=chunk, score=self.score, ranks=ranks, signals=self.signals)
 
 
 def fuse(lists: Mapping[str, Ranking], weights: Mapping[str, float]) -> list[Fused]:
@@ -35,8 +50,15 @@ def fuse(lists: Mapping[str, Ranking], weights: Mapping[str, float]) -> list[Fus
         power = BY_WORDS if name in WORD_LISTS else BY_MEANING
         for rank, (id, score) in enumerate(ranking, 1):
             share = score / best if best > 0 else 1 / rank  # a list may have nothing positive to show
-            contribution = weight * max(share, 0.0) ** power
-            fused = found.setdefault(id, Fused(id))
+            contribution = weight * share**power if share > 0 else 0.0
+            fused = found.get(id)
+            if fused is None:
+                fused = found[id] = Fused(id)
             fused.score += contribution
-            fused.places[name] = Place(rank=rank, score=score, contribution=contribution)
-    return sorted(found.values(), key=lambda f: (-f.score, f.id))
+            fused.places.append((name, rank, score, contribution))
+    return sorted(found.values(), key=order)
+
+
+def order(fused: Fused) -> tuple[float, int]:
+    """Best first, ties by id."""
+    return -fused.score, fused.id

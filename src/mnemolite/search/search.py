@@ -9,7 +9,7 @@ from mnemolite.errors import RerankerUnavailable
 from mnemolite.ports import Embedder, Index, Reranker, Store
 from mnemolite.search.fuse import WORD_LISTS, Fused, fuse
 from mnemolite.search.rank import rank
-from mnemolite.search.rerank import rerank
+from mnemolite.search.rerank import READ, rerank
 from mnemolite.search.retrieve import retrieve
 from mnemolite.search.understand import understand
 from mnemolite.types import Hit, Query, Ranking, Results, Scope
@@ -25,7 +25,7 @@ def search(
     embedders: Sequence[Embedder],
     weights: Mapping[str, float],
     reranker: Reranker | None = None,
-    settle: Callable[[Sequence[Hit]], Sequence[Hit]] = tuple,
+    settle: Callable[[Sequence[Hit]], Sequence[Hit]] | None = None,
     off: Collection[str] = (),
 ) -> Results:
     """
@@ -38,14 +38,19 @@ def search(
     if intent.is_symbol:
         weights = {name: weight * SYMBOL_LEXICAL if name in WORD_LISTS else weight for name, weight in weights.items()}
     fused = fuse(candidates.lists, weights)[: max(SMALLEST_RANKED, RANKED * query.limit)]
-    hits: Sequence[Hit] = settle(rank(intent, fused, store.chunks([f.id for f in fused]), off))
+    ranked = rank(intent, fused, store.cards([f.id for f in fused]), off)
+    hits: Sequence[Hit]
+    if settle is not None:
+        hits = settle(_load(ranked, store))
+    else:
+        hits = _load(ranked[: max(query.limit, READ) if query.rerank else query.limit], store)
     if query.rerank:
-        ranked = time.perf_counter()
+        asked = time.perf_counter()
         try:
             hits = rerank(query.text, hits, reranker)
         except RerankerUnavailable as error:
             candidates.degraded.append(f"reranking: {error}")
-        candidates.seconds["rerank"] = time.perf_counter() - ranked
+        candidates.seconds["rerank"] = time.perf_counter() - asked
     seconds = {**candidates.seconds, "total": time.perf_counter() - start}
     return Results(hits=tuple(hits[: query.limit]), degraded=tuple(candidates.degraded), seconds=seconds)
 
@@ -65,4 +70,4 @@ def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, 
 
 def _load(fused: Sequence[Fused], store: Index) -> list[Hit]:
     chunks = {chunk.id: chunk for chunk in store.chunks([f.id for f in fused])}
-    return [Hit(chunk=chunks[f.id], score=f.score, ranks=f.places) for f in fused if f.id in chunks]
+    return [f.hit(chunks[f.id]) for f in fused if f.id in chunks]

@@ -6,7 +6,6 @@ A signal gives a strength of 0 to 1; at the strength s, a candidate's score is m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,13 +13,11 @@ from functools import lru_cache
 from mnemolite.search.purposes import Purpose, purposes
 from mnemolite.search.tokens import words
 from mnemolite.search.understand import Intent
-from mnemolite.types import Chunk
+from mnemolite.types import Card
 
 # Names of files that stand for their folder.
 _ENTRIES = frozenset(("mod", "index", "init", "lib", "main", "core", "base", "impl", "module", "package", "default"))
-_MOST_SYMBOLS = 20
-_BEGINNING = 0.7  # of "auth" with "authentication"
-_LEAST_BEGINNING = 4  # letters
+_MOST_NAMES = 400  # characters
 
 
 @dataclass(frozen=True)
@@ -55,80 +52,57 @@ def namesake(intent: Intent, file: File) -> float:
     return float(any(_plain(symbol) == file.name for symbol in intent.symbols))
 
 
-def _unasked(purpose: Purpose) -> Callable[[Intent, File], float]:
-    return lambda intent, file: float(purpose in file.purposes and purpose not in intent.wanted)
-
-
 # Of the chunk
 
 
-def definition(intent: Intent, chunk: Chunk) -> float:
+def definition(intent: Intent, card: Card) -> float:
     """It defines a symbol that the query mentions."""
-    if chunk.name in intent.symbols:
+    if card.name in intent.symbols:
         return 1.0
-    return 0.5 * (not intent.symbols.isdisjoint(chunk.symbols))
+    return 0.5 * (not intent.symbols.isdisjoint(card.symbols.split("\n"))) if intent.symbols else 0.0
 
 
-def names(intent: Intent, chunk: Chunk) -> float:
+def names(intent: Intent, card: Card) -> float:
     """The share of the words of what it defines that the query has."""
-    return _share(_words_of(chunk.symbols[:_MOST_SYMBOLS]), intent)
+    return _share(_words_of(card.symbols), intent)
 
 
-def member(intent: Intent, chunk: Chunk) -> float:
+def member(intent: Intent, card: Card) -> float:
     """It is part of what the query says the symbol belongs to: Cart for Cart.total."""
-    return float(chunk.parent.rpartition(".")[2] in intent.owners)
+    return float(card.parent.rpartition(".")[2] in intent.owners)
 
 
 FileSignal = Callable[[Intent, File], float]
-ChunkSignal = Callable[[Intent, Chunk], float]
+CardSignal = Callable[[Intent, Card], float]
 
 FILE_SIGNALS: Mapping[str, tuple[float, FileSignal]] = {
     "file_name": (0.25, file_name),
     "namesake": (0.3, namesake),
-    "test": (-0.4, _unasked(Purpose.TEST)),
-    "example": (-0.2, _unasked(Purpose.EXAMPLE)),
-    "legacy": (-0.2, _unasked(Purpose.LEGACY)),
-    "generated": (-0.2, _unasked(Purpose.GENERATED)),
-    "declaration": (-0.1, _unasked(Purpose.DECLARATION)),
-    "prose": (-0.25, _unasked(Purpose.PROSE)),
-    "config": (-0.2, _unasked(Purpose.CONFIG)),
 }
-CHUNK_SIGNALS: Mapping[str, tuple[float, ChunkSignal]] = {
+# Of a file with a purpose that the query does not ask for; the signal is called as the purpose.
+PURPOSES: Mapping[Purpose, float] = {
+    Purpose.TEST: -0.4,
+    Purpose.EXAMPLE: -0.2,
+    Purpose.LEGACY: -0.2,
+    Purpose.GENERATED: -0.2,
+    Purpose.DECLARATION: -0.1,
+    Purpose.PROSE: -0.25,
+    Purpose.CONFIG: -0.2,
+}
+CARD_SIGNALS: Mapping[str, tuple[float, CardSignal]] = {
     "definition": (0.3, definition),
     "names": (0.1, names),
     "member": (0.2, member),
 }
 
 
-# Words
-
-
 def _share(own: tuple[str, ...], intent: Intent) -> float:
-    if not own or not intent.words:
-        return 0.0
-    return sum(max(kinship(word, asked) for asked in intent.words) for word in own) / len(own)
+    return sum(map(intent.kin.__getitem__, own)) / len(own) if own else 0.0
 
 
 @lru_cache(maxsize=65536)
-def _words_of(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(words(" ".join(names)))
-
-
-@lru_cache(maxsize=65536)
-def kinship(word: str, other: str) -> float:
-    if word == other or stem(word) == stem(other):
-        return 1.0
-    short, long = sorted((word, other), key=len)
-    return _BEGINNING * (len(short) >= _LEAST_BEGINNING and long.startswith(short))
-
-
-_SUFFIX = re.compile(r"(?<=...)(?:(?:i[sz])?(?:ations?|ators?|at)?(?:ings?|ers?|ors?|ies|ied|ed|es|e|s|y)?)$")
-
-
-@lru_cache(maxsize=65536)
-def stem(word: str) -> str:
-    """Crude, for English; it only has to bring "routes", "router" and "routing" together."""
-    return _SUFFIX.sub("", word)
+def _words_of(symbols: str) -> tuple[str, ...]:
+    return tuple(words(symbols[:_MOST_NAMES]))
 
 
 def _plain(name: str) -> str:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mnemolite.ports import Index, Store
-from mnemolite.types import Chunk, Ranking, Scope, Space
+from mnemolite.types import Card, Chunk, Ranking, Scope, Space
 
 if TYPE_CHECKING:
     from mnemolite.types import Vector
@@ -40,6 +40,15 @@ class FederatedIndex:
                 path = chunk.path.removeprefix(f"{member.below}/")
                 found[id] = replace(chunk, id=id, source=member.label, path=path)
         return [found[id] for id in ids if id in found]
+
+    def cards(self, ids: Sequence[int]) -> list[Card]:
+        found: list[Card] = []
+        for number, member in enumerate(self._members):
+            own = [id // len(self._members) for id in ids if id % len(self._members) == number]
+            for card in member.store.cards(own):
+                path = card.path.removeprefix(f"{member.below}/")
+                found.append(card._replace(id=self._id(card.id, number), source=member.label, path=path))
+        return found
 
     def lexical(self, terms: Sequence[str], scope: Scope, limit: int, alternatives: Sequence[str] = ()) -> Ranking:
         return self._merge(lambda index, own: index.lexical(terms, own, limit, alternatives), scope, limit)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from mnemolite.search import expand
 from mnemolite.stores import globs, sqlite_write
 from mnemolite.stores.sqlite_connection import REBUILD, Database, changes, fetch
 from mnemolite.stores.sqlite_spaces import StoredSpace, stored_space, stored_spaces
-from mnemolite.types import Chunk, FileState, Indexed, Kind, Ranking, Scope, Space, Stats, nanoseconds
+from mnemolite.types import Card, Chunk, FileState, Indexed, Kind, Ranking, Scope, Space, Stats, nanoseconds
 
 if TYPE_CHECKING:  # numpy, which these import, is loaded by the first call that has to do with vectors
     from mnemolite.stores.sqlite_vec import SqliteVecVectors
@@ -27,6 +27,8 @@ BODY_WEIGHT = 1.0
 MAX_TERMS = 64  # a pasted file would otherwise match every chunk, slowly
 # matches of any term that are scored: 8 ms at 50,000 chunks instead of 17, and 97 % of the same ten hits
 ANY_ROWS = 20_000
+MANY_SEGMENTS = 4  # of the index of words; SQLite itself merges four of a size
+WORTH_MERGING = 8  # once an eighth of it lies outside its largest segment
 ALTERNATIVE_ROWS = 300  # matches of alternatives that are scored, or a quarter of those of the words if that is more
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
@@ -34,6 +36,14 @@ VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 _CHUNKS = """
     SELECT chunks.id, sources.name, documents.path, documents.language, chunks.kind, chunks.text, chunks.first_line,
         chunks.last_line, chunks.name, chunks.parent, chunks.signature, chunks.docstring, chunks.symbols
+    FROM chunks
+    JOIN documents ON documents.id = chunks.document
+    JOIN sources ON sources.id = documents.source
+"""
+
+
+_CARDS = """
+    SELECT chunks.id, sources.name, documents.path, documents.language, chunks.name, chunks.parent, chunks.symbols
     FROM chunks
     JOIN documents ON documents.id = chunks.document
     JOIN sources ON sources.id = documents.source
@@ -72,8 +82,12 @@ class SqliteStore:
             prepare=self._extension.load if self._extension else None,
         )
 
-    def writer(self) -> AbstractContextManager[None]:
-        return self.database.lock.held()
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        with self.database.lock.held():
+            yield
+            if not self.database.readonly:
+                self._merge_words()
 
     def close(self) -> None:
         self.database.close()
@@ -137,6 +151,13 @@ class SqliteStore:
         found = {row[0]: _chunk(row) for row in rows}
         return [found[wanted] for wanted in ids if wanted in found]
 
+    def cards(self, ids: Sequence[int]) -> list[Card]:
+        if not ids:
+            return []
+        with self.database.reading() as connection:
+            rows = fetch(connection, f"{_CARDS} WHERE chunks.id IN carray(?)", (apsw.carray(array("q", ids)),))
+        return list(map(Card._make, rows))
+
     def chunk_at(self, path: str, line: int) -> Chunk | None:
         """Of several sources with such a path, that of the first name; of several chunks on the line, the shortest."""
         with self.database.reading() as connection:
@@ -178,12 +199,11 @@ class SqliteStore:
         if not unique:
             return []
         with self.database.reading() as connection:
-            found = _match(connection, " AND ".join(map(_phrase, unique)), scope, limit)
-            loosened = len(found) < limit and len(unique) > 1
-            if not (loosened or alternatives):
-                return found
             counts = _chunk_counts(connection, [*unique, *alternatives[:MAX_TERMS]])
-            if loosened:
+            found: Ranking = []
+            if len(unique) == 1 or min(counts.get(term, 0) for term in unique) >= limit:
+                found = _match(connection, " AND ".join(map(_phrase, unique)), scope, limit)
+            if len(found) < limit and len(unique) > 1:
                 telling = unique if scope else _rarest(unique, counts, ANY_ROWS, limit) or unique
                 found = _match(connection, " OR ".join(map(_phrase, telling)), scope, limit)
             rows = max(ALTERNATIVE_ROWS, sum(counts.get(term, 0) for term in unique) // 4)
@@ -278,6 +298,14 @@ class SqliteStore:
 
         with self.database.reading() as connection:
             return problems(connection)
+
+    def _merge_words(self) -> None:
+        """Into one segment what a long run left in many: each costs a search a look-up for each of its terms."""
+        with self.database.reading() as connection:
+            pages = [count for (count,) in fetch(connection, "SELECT count(*) FROM words_idx GROUP BY segid")]
+        if len(pages) > MANY_SEGMENTS and sum(pages) - max(pages) > sum(pages) / WORTH_MERGING:
+            with self.database.writing() as connection:
+                connection.execute("INSERT INTO words (words) VALUES ('optimize')")
 
     def _vectors(self, stored: StoredSpace) -> NumpyVectors | SqliteVecVectors:
         if self._extension and stored.mirrored is not None:
