@@ -173,7 +173,9 @@ class Memory:
         beside = self._beside(query, notes)
         return replace(
             found,
-            hits=self._pinned(found.hits) if notes else found.hits,
+            hits=self._pinned(found.hits, [self._index.origin(hit.chunk) for hit in found.hits])
+            if notes
+            else found.hits,
             notes=beside.hits,
             degraded=tuple(dict.fromkeys((*stale, *found.degraded, *beside.degraded))),
             seconds={"fresh": fresh, **found.seconds},
@@ -187,7 +189,8 @@ class Memory:
             NotFound: no such line is indexed.
         """
         chunk, store = self._chunk_at(path, line)
-        return similar(chunk.id, store, self._embedders, scope, limit)
+        found = similar(chunk.id, store, self._embedders, scope, limit)
+        return replace(found, hits=self._pinned(found.hits, [(store, hit.chunk.path) for hit in found.hits]))
 
     def read(self, path: str, first: int, last: int) -> list[Chunk]:
         """
@@ -318,12 +321,11 @@ class Memory:
         about = (hit for hit in found.hits if records.is_about(hit, query.text))
         return replace(found, hits=tuple(about))
 
-    def _pinned(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-        """*hits* with the notes that point at them."""
+    def _pinned(self, hits: tuple[Hit, ...], origins: Sequence[tuple[Store, str]]) -> tuple[Hit, ...]:
+        """*hits*, which are of documents in *origins*, with the notes that point at them."""
         records = self._opened(create=False)
         if records is None or not hits:
             return hits
-        origins = [self._index.origin(hit.chunk) for hit in hits]
         notes = records.notes.anchored([path for _, path in origins], _names_of(hits), MOST_PINNED)
         if not notes:
             return hits

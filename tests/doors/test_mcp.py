@@ -282,13 +282,14 @@ def test_an_agent_is_told_how_the_code_of_a_note_stands(tree: Path) -> None:
         at = f"auth/email.py:validate_email ({stands})"
         for tool, arguments in (
             ("search", {"query": "validate_email"}),
+            ("find_related", {"place": "pay/charge.ts:2"}),
             ("recall", {"query": "addresses"}),
             ("fetch", {"place": note["place"]}),
             ("update_note", {"id": note["place"], "confidence": 3}),
         ):
             result = agent.call(tool, **arguments)
             assert stands in text(result)
-            assert tool == "search" or at in str(result.structured_content)
+            assert tool in ("search", "find_related") or at in str(result.structured_content)
         [note] = agent.answer("update_note", id=note["place"], at=["auth/email.py:validate_email"])["notes"]
         assert "(fresh," in note["anchors"][0]
         file.unlink()
