@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound, Outdated
+from mnemolite.note_documents import documents
 from mnemolite.notes import rules
-from mnemolite.notes.rules import changed, new_id, settle, text_of, typed_id
+from mnemolite.notes.rules import changed, new_id, settle, typed_id
 from mnemolite.ports import Embedder, NoteStore, Reranker, Store
 from mnemolite.record_index import BATCH, RecordIndex, batches
 from mnemolite.records import (
@@ -30,12 +30,11 @@ from mnemolite.records import (
 from mnemolite.search.cover import information
 from mnemolite.search.search import search
 from mnemolite.search.understand import query_terms
-from mnemolite.types import Chunk, Document, Hit, Kind, Query, Results, Scope, Space
+from mnemolite.types import Hit, Kind, Query, Results, Scope, Space
 
 if TYPE_CHECKING:
     from mnemolite.types import Vector
 
-FATES = ("added", "updated", "unchanged", "older")  # of a note that is put
 ATTEMPTS = 10  # at a change that others keep overtaking
 NAMED = 5  # of several notes an ambiguous id may mean
 EDITABLE = frozenset(
@@ -267,7 +266,7 @@ class Notebook:
         """Notes near in meaning to the note *id*, itself left out."""
         note = self._resolve(id)
         degraded = self._records.complete()
-        [indexed] = self._records.embedded(_documents([note]), need=True)
+        [indexed] = self._records.embedded(documents([note]), need=True)
         embeddings = {space.domain: tuple(map(float, matrix.mean(axis=0))) for space, matrix in indexed.vectors.items()}
         if not embeddings:
             raise EmbedderUnavailable("no model to compare notes by; 'mnemolite doctor' says why")
@@ -305,7 +304,7 @@ class Notebook:
         writes: list[tuple[Note, int]] = []
         for note in batch.values():
             own = here.get(note.id)
-            fate = _fate(note, own, overwrite)
+            fate = rules.fate(note, own, overwrite)
             if own is None:
                 writes.append((note, 0))
             elif fate == "updated":
@@ -322,14 +321,14 @@ class Notebook:
     ) -> None:
         """Notes with the revisions they were made from, in one transaction."""
         self._records.complete()  # vectors of two models cannot stand in one index
-        documents = _documents([note for note, _ in notes if note.deleted_at is None])
-        indexed = self._records.embedded(documents, need=False, given=vectors)
+        live = documents(note for note, _ in notes if note.deleted_at is None)
+        indexed = self._records.embedded(live, need=False, given=vectors)
         by_id = {each.document.path: each for each in indexed}
         self._store.write(NoteChange(note=note, indexed=by_id.get(note.id), was=was) for note, was in notes)
 
     def _index(self, ids: list[str]) -> None:
         notes = self._store.notes(ids)
-        for note, indexed in zip(notes, self._records.embedded(_documents(notes), need=True), strict=True):
+        for note, indexed in zip(notes, self._records.embedded(documents(notes), need=True), strict=True):
             with suppress(Outdated):  # whoever changed it has indexed it
                 self._store.write([NoteChange(note=note, indexed=indexed, was=note.revision)])
 
@@ -380,52 +379,3 @@ class Notebook:
         notes = self._store.notes(list(dict.fromkeys(hit.chunk.path for hit in hits)))
         live = {note.id: note for note in notes if note.deleted_at is None}
         return [*settle(hits, live)]
-
-
-def _fate(note: Note, own: Note | None, overwrite: bool) -> str:
-    if own is None:
-        return "added"
-    if _content(note) == _content(own):
-        return "unchanged"
-    return "updated" if overwrite or _touched(note) > _touched(own) else "older"
-
-
-def _content(note: Note) -> Note:
-    """*note* without what changes by being looked at, and what others say of it."""
-    return replace(note, revision=1, accesses=0, accessed_at=None, superseded_by=())
-
-
-def _touched(note: Note) -> datetime:
-    return max(note.updated_at, note.deleted_at or note.updated_at)
-
-
-def _documents(notes: Iterable[Note]) -> list[tuple[Document, tuple[Chunk, ...]]]:
-    documents = []
-    for note in notes:
-        chunks = _chunks(note)
-        digest = hashlib.blake2b("\0".join(c.text for c in chunks).encode(), digest_size=16).hexdigest()
-        documents.append((rules.document_of(note, digest), chunks))
-    return documents
-
-
-def _chunks(note: Note) -> tuple[Chunk, ...]:
-    """
-    The title is each chunk's name, tags and keywords are its symbols, the heading it stands under is its parent. The
-    note itself is kept as it was written; what is found of it has its secrets masked.
-    """
-    from mnemolite.ingest.chunk import chunk  # and its parsers: nothing that a search needs
-    from mnemolite.ingest.secrets import mask
-
-    symbols = tuple(" ".join(word.split()) for word in (*note.tags, *note.context.keywords))
-    found = chunk(mask(text_of(note))[0], source=note_source(note.project), path=note.id, language="markdown")
-    return tuple(
-        replace(
-            each,
-            language="note",
-            kind=note.kind,
-            name=mask(note.title)[0],
-            parent=" > ".join(filter(None, (each.parent, each.name))),
-            symbols=symbols,
-        )
-        for each in found
-    )

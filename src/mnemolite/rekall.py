@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from mnemolite.notebook import FATES, Notebook
+from mnemolite.notebook import Notebook
 from mnemolite.notes.rekall import NEWEST, Entry, Taken, id_of, take
+from mnemolite.notes.rules import FATES
 from mnemolite.ports import Embedder
 from mnemolite.records import GLOBAL, Note
 from mnemolite.types import Domain, Role, Space

@@ -17,8 +17,8 @@ import click
 from mnemolite.cli.note import note_command
 from mnemolite.cli.note_options import filter_from, filter_options, json_option, opened, project_options
 from mnemolite.errors import InvalidInput
-from mnemolite.notebook import FATES
 from mnemolite.notes.forms import from_json_lines, from_markdown, to_json_lines, to_markdown
+from mnemolite.notes.rules import FATES
 from mnemolite.records import GLOBAL, Note
 
 FORMS = ("markdown", "jsonl")

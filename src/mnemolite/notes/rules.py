@@ -1,4 +1,4 @@
-"""What makes a note a note: its id, what is searched of it, where it ranks, when it is due for review."""
+"""What makes a note a note: its id, where it ranks, when it is due for review, which of two holds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mnemolite.errors import InvalidInput
-from mnemolite.records import GLOBAL, Note, NoteHit, Relation, Review, Status, note_source
-from mnemolite.types import Document, Hit, nanoseconds
+from mnemolite.records import Note, NoteHit, Relation, Review, Status
+from mnemolite.types import Hit
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 ID_LENGTH = 10
 ID_EPOCH_MS = 1_704_067_200_000  # 2024: 40 bits of milliseconds last until 2058
 ID_RANDOM_BITS = 10
 
+FATES = ("added", "updated", "unchanged", "older")  # of a note that is put: what is here is changed only by a newer one
 OUTLIVED = 0.5  # factor on the score of a note that is obsolete or superseded
 BELOW = 0.99  # of the score of the note that supersedes it, at most
 
@@ -45,36 +46,6 @@ def typed_id(text: str) -> str:
     if len(lower) <= ID_LENGTH and not set(lower) - set(ALPHABET) - set("ilo"):
         return lower.translate(str.maketrans("ilo", "110"))
     return lower
-
-
-def text_of(note: Note) -> str:
-    """What is cut into chunks: the body, then the context. The title is the chunks' name."""
-    context = note.context
-    parts = [note.body]
-    parts += [
-        f"{label}: {text}"
-        for label, text in (
-            ("Situation", context.situation),
-            ("Solution", context.solution),
-            ("What failed", context.what_failed),
-            ("Keywords", ", ".join(context.keywords)),
-        )
-        if text
-    ]
-    text = "\n\n".join(filter(str.strip, parts))
-    return text or note.title
-
-
-def document_of(note: Note, digest: str) -> Document:
-    return Document(
-        source=note_source(note.project),
-        path=note.id,
-        digest=digest,
-        language="note",
-        size=len(note.body.encode()),
-        mtime_ns=nanoseconds(note.updated_at),
-        metadata={**note.metadata, "tags": list(note.tags), "status": note.status.value},
-    )
 
 
 def settle(hits: Sequence[Hit], notes: Mapping[str, Note]) -> list[NoteHit]:
@@ -146,10 +117,23 @@ def changed(note: Note, now: datetime, **values: Any) -> Note:
     return replace(note, **values, updated_at=max(now, note.updated_at), revision=note.revision + 1)
 
 
-def project_name(project: str) -> str:
-    """As a person reads it."""
-    return "global" if project == GLOBAL else project
-
-
 def supersedes(note: Note) -> list[str]:
     return [link.target for link in note.links if link.relation is Relation.SUPERSEDES]
+
+
+def fate(note: Note, own: Note | None, overwrite: bool) -> str:
+    """What becomes of *note* where *own* is what is here by its id: one of :data:`FATES`."""
+    if own is None:
+        return "added"
+    if _content(note) == _content(own):
+        return "unchanged"
+    return "updated" if overwrite or _touched(note) > _touched(own) else "older"
+
+
+def _content(note: Note) -> Note:
+    """*note* without what changes by being looked at, and what others say of it."""
+    return replace(note, revision=1, accesses=0, accessed_at=None, superseded_by=())
+
+
+def _touched(note: Note) -> datetime:
+    return max(note.updated_at, note.deleted_at or note.updated_at)
