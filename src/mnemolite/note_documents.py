@@ -27,7 +27,7 @@ def _chunks(note: Note) -> tuple[Chunk, ...]:
     from mnemolite.ingest.chunk import chunk  # and its parsers: nothing that a search needs
     from mnemolite.ingest.secrets import mask
 
-    symbols = tuple(" ".join(word.split()) for word in (*note.tags, *note.context.keywords))
+    symbols = tuple(mask(" ".join(word.split()))[0] for word in (*note.tags, *note.context.keywords))
     found = chunk(mask(_text(note))[0], source=note_source(note.project), path=note.id, language="markdown")
     return tuple(
         replace(
@@ -40,6 +40,14 @@ def _chunks(note: Note) -> tuple[Chunk, ...]:
         )
         for each in found
     )
+
+
+def secrets_in(note: Note) -> tuple[str, ...]:
+    """The kinds of the secrets that are masked in what is found of *note*."""
+    from mnemolite.ingest.secrets import mask
+
+    texts = (note.title, _text(note), *note.tags)
+    return tuple(dict.fromkeys(place.kind for text in texts for place in mask(text)[1]))
 
 
 def _text(note: Note) -> str:

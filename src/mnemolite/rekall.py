@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from mnemolite.note_documents import secrets_in
 from mnemolite.notebook import Notebook
 from mnemolite.notes.rekall import NEWEST, Entry, Taken, id_of, take
-from mnemolite.notes.rules import FATES
+from mnemolite.notes.rules import FATES, WRITTEN
 from mnemolite.ports import Embedder
 from mnemolite.records import GLOBAL, Note
 from mnemolite.types import Domain, Role, Space
@@ -44,6 +45,7 @@ class Report:
     vectors: dict[str, dict[str, int]] = field(default_factory=dict)  # by model: "kept", or "made anew"
     refused: list[tuple[str, str]] = field(default_factory=list)  # entries, with the reason
     remarks: list[tuple[str, str]] = field(default_factory=list)
+    masked: dict[str, tuple[str, ...]] = field(default_factory=dict)  # kinds of secrets, by note
     left: dict[str, int] = field(default_factory=dict)  # rows that belong to no entry, by table
 
 
@@ -73,7 +75,11 @@ def take_rekall(
         )
         report.remarks.insert(0, ("schema", newer))
     vectors = _vectors(source, taken, embedders, report)
-    fates: Counter[str] = Counter(fate for _, fate in notebook.put(taken.notes, overwrite=overwrite, vectors=vectors))
+    fates: Counter[str] = Counter()
+    for note, fate in notebook.put(taken.notes, overwrite=overwrite, vectors=vectors):
+        fates[fate] += 1
+        if fate in WRITTEN and (kinds := secrets_in(note)):
+            report.masked[note.id] = kinds
     report.fates = {fate: fates[fate] for fate in FATES}
     return report
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import stat
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -279,7 +281,7 @@ def test_export_and_import_give_back_the_same_notes(shell: Shell, tmp_path: Path
     for source in ("all.jsonl", "folder"):
         elsewhere: Any = {"MNEMOLITE_DATA_DIR": str(tmp_path / f"data of {source}")}
         report = shell.json("note", "import", tmp_path / source, **elsewhere)
-        assert report == {"added": 2, "updated": 0, "unchanged": 0, "older": 0}
+        assert report == {"added": 2, "updated": 0, "unchanged": 0, "older": 0, "masked": {}}
         exported = shell("note", "export", **elsewhere)
         assert sorted(exported.splitlines()) == sorted(before.splitlines())
         assert "2 unchanged" in shell("note", "import", tmp_path / source, **elsewhere)
@@ -288,6 +290,29 @@ def test_export_and_import_give_back_the_same_notes(shell: Shell, tmp_path: Path
     assert "bad.md: Invalid enum value 'wrong'" in shell.err
     shell("note", "import", tmp_path / "nowhere.md", code=2)
     assert "nowhere.md: No such file" in shell.err
+
+
+def test_who_writes_down_a_secret_is_told_so(shell: Shell, tmp_path: Path) -> None:
+    secret = "ghp_" + "".join(random.Random(3).choices(string.ascii_letters + string.digits, k=36))
+    kept = "kept as it was written, masked where it is searched"
+    id = shell("note", "add", "config", "Deploy", "-b", f"export T={secret}").split()[0]
+    assert f"note {id} holds a secret (GitHub token): {kept}" in shell.err
+    assert secret in shell("note", "show", id)
+    assert "ghp_****" in shell("note", "search", "export deploy")
+    for part in (["--title", secret], ["-t", secret], ["--keyword", secret], ["--what-failed", secret]):
+        assert shell.json("note", "edit", id, "-b", "", *part)["masked"] == ["GitHub token"]
+        assert "(GitHub token)" in shell.err
+        assert shell.json("note", "search", secret[4:], "--lexical-only", code=1)["hits"] == []
+        shell("note", "edit", id, "--title", "Deploy", "-t", "", "--keyword", "", "--what-failed", "")
+        assert not shell.err
+    assert shell.json("note", "add", "bug", "Harmless")["masked"] == []
+
+    written = {"title": "x", "updated_at": "2026-01-02T03:04:05Z"}
+    lines = [json.dumps({**written, "id": f"note{i}", "body": secret if i else ""}) for i in range(3)]
+    report = shell.json("note", "import", "-", stdin="\n".join(lines))
+    assert report["masked"] == {"note1": ["GitHub token"], "note2": ["GitHub token"]}
+    assert "secret" not in shell("note", "import", "-", stdin=lines[1])  # nothing was written
+    assert f"1 notes hold secrets, {kept}" in shell("note", "import", "-", stdin=lines[1].replace("note1", "note4"))
 
 
 def test_a_title_cannot_act_on_the_terminal(shell: Shell) -> None:

@@ -317,10 +317,11 @@ def test_notes_stay_within_their_project_unless_they_are_for_all(tree: Path, tmp
 def test_an_agent_neither_keeps_nor_sees_a_secret(tree: Path, tmp_path: Path) -> None:
     secret = "ghp_" + "".join(random.Random(3).choices(string.ascii_letters + string.digits, k=36))
     with open_tree(tree, create=True) as memory:
-        written = memory.notes.add("deploy by hand", f"use {secret} for it")  # by a person, who may
+        written = memory.notes.add("deploy by hand", f"use {secret} for it", tags=[secret])  # by a person, who may
+        memory.notes.add(f"deploy {secret}")
     with at_hand(tree) as agent:
-        answer = agent.answer("remember", title=f"token {secret}", body=f"export T={secret}")
-        assert answer["masked"] == ["GitHub token", "GitHub token"]
+        answer = agent.answer("remember", title=f"token {secret}", body=f"export T={secret}", tags=[secret])
+        assert answer["masked"] == ["GitHub token"] * 3
         agent.answer("update_note", id=answer["notes"][0]["place"], body=f"again {secret}")
         for tool, arguments in (
             ("recall", {}),
@@ -331,6 +332,7 @@ def test_an_agent_neither_keeps_nor_sees_a_secret(tree: Path, tmp_path: Path) ->
             result = agent.call(tool, **arguments)
             assert "ghp_****" in text(result)
             assert secret not in str(result)
+        assert secret not in str(agent.portal.call(agent.client.list_resources))
         contents = agent.portal.call(agent.client.read_resource, f"note://{written.id}").contents
         assert "ghp_****" in str(contents)
         assert secret not in str(contents)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from mnemolite.cli.note_options import as_choice, as_json, confidence, json_option, opened, project_options, read_input
-from mnemolite.cli.note_output import note_lines, print_changed, print_json, print_note
+from mnemolite.cli.note_output import note_lines, print_changed, print_json, print_note, print_written
 from mnemolite.errors import InvalidInput
 from mnemolite.memory import Memory
 from mnemolite.notes.forms import from_markdown, note_from, to_markdown
@@ -78,7 +78,7 @@ def add_command(
             note = memory.notes.insert(_from_editor(_draft(kind, title or "", home, given)))
         else:
             note = memory.notes.insert(_draft(kind, title, home, given))
-    print_changed(note, "added", form)
+    print_written(note, "added", form)
     return 0
 
 
@@ -114,7 +114,7 @@ def edit_command(
             values = {name: getattr(edited, name) for name in EDITED if getattr(edited, name) != getattr(note, name)}
         if values:
             note = memory.notes.edit(note.id, **values)
-    print_changed(note, "changed" if values else "not changed", form)
+    print_written(note, "changed" if values else "not changed", form)
     return 0
 
 

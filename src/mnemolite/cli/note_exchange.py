@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import click
 
 from mnemolite.cli.note import note_command
 from mnemolite.cli.note_options import filter_from, filter_options, json_option, opened, project_options
+from mnemolite.cli.note_output import KEPT
 from mnemolite.errors import InvalidInput
+from mnemolite.note_documents import secrets_in
 from mnemolite.notes.forms import from_json_lines, from_markdown, to_json_lines, to_markdown
-from mnemolite.notes.rules import FATES
+from mnemolite.notes.rules import FATES, WRITTEN
 from mnemolite.records import GLOBAL, Note
 
 FORMS = ("markdown", "jsonl")
@@ -90,16 +92,21 @@ def import_command(
 
         return import_rekall(paths, project, overwrite, as_json)
     fates: Counter[str] = Counter()
+    masked: dict[str, tuple[str, ...]] = {}
     with opened(project) as memory:
         home = GLOBAL if everywhere else memory.notes.project
         given = (note for path in paths for note in _read(path, form, home))
-        for _, fate in memory.notes.put(given, overwrite=overwrite):
+        for note, fate in memory.notes.put(given, overwrite=overwrite):
             fates[fate] += 1
+            if fate in WRITTEN and (kinds := secrets_in(note)):
+                masked[note.id] = kinds
     report = {fate: fates[fate] for fate in FATES}
     if as_json:
-        click.echo(json.dumps(report))
+        click.echo(json.dumps({**report, "masked": masked}))
     else:
         click.echo(fates_text(report))
+        for line in masked_lines(masked):
+            click.echo(line)
     return 0
 
 
@@ -118,6 +125,13 @@ def fates_text(fates: Mapping[str, int]) -> str:
         f"{fates['added']:,} added, {fates['updated']:,} updated, {fates['unchanged']:,} unchanged, "
         f"{fates['older']:,} left as they are here, where they were changed or removed later"
     )
+
+
+def masked_lines(masked: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """*masked* has the kinds of secrets by note."""
+    if masked:
+        yield f"{len(masked):,} notes hold secrets, {KEPT}:"
+    yield from (f"  {id}: {', '.join(kinds)}" for id, kinds in masked.items())
 
 
 def _write_folder(folder: Path, notes: Iterator[Note]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from mnemolite.cli.note_options import shown_project
+from mnemolite.note_documents import secrets_in
 from mnemolite.notebook import Notebook
 from mnemolite.notes.anchors import described, texts
 from mnemolite.notes.forms import values_of
@@ -20,6 +21,7 @@ from mnemolite.types import AnchorState, Hit, Pinned, Standing
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # would act on the terminal
 Standings = Callable[[Sequence[Anchor]], Sequence[Standing]]
 SNIPPET_LINES = 4
+KEPT = "kept as it was written, masked where it is searched and shown to agents"  # of a secret
 WIDTH = 160
 
 
@@ -33,6 +35,17 @@ def print_changed(note: Note, what: str, form: bool) -> None:
         print_json(note)
     else:
         click.echo(f"{click.style(note.id, fg='magenta')}  {what}: {plain(note.title)}")
+
+
+def print_written(note: Note, what: str, form: bool) -> None:
+    """As :func:`print_changed`, for what somebody has just written: it may have a secret."""
+    masked = secrets_in(note)
+    if form:
+        click.echo(json.dumps({**json_of(note), "masked": masked}))
+    else:
+        print_changed(note, what, form)
+    if masked:
+        click.echo(f"mnemolite: note {note.id} holds a secret ({', '.join(masked)}): {KEPT}", err=True)
 
 
 def print_json(note: Note, standings: Standings | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mnemolite.cli.note_exchange import fates_text
+from mnemolite.cli.note_exchange import fates_text, masked_lines
 from mnemolite.cli.note_options import opened
 from mnemolite.cli.note_output import plain
 from mnemolite.records import GLOBAL
@@ -39,6 +39,7 @@ def _lines(path: str, report: Report) -> Iterator[str]:
     yield f"with {', '.join(came)}"
     yield from (f"not taken: {plain(id)}: {plain(reason)}" for id, reason in report.refused)
     yield from (f"{plain(id)}: {plain(remark)}" for id, remark in report.remarks)
+    yield from masked_lines(report.masked)
     if report.left:
         rows = ", ".join(f"{count:,} {name}" for name, count in report.left.items())
         yield f"not notes, and left where they are: {rows}"

@@ -19,7 +19,8 @@ ID_LENGTH = 10
 ID_EPOCH_MS = 1_704_067_200_000  # 2024: 40 bits of milliseconds last until 2058
 ID_RANDOM_BITS = 10
 
-FATES = ("added", "updated", "unchanged", "older")  # of a note that is put: what is here is changed only by a newer one
+WRITTEN = ("added", "updated")
+FATES = (*WRITTEN, "unchanged", "older")  # of a note that is put; older than what is here, it is left out
 OUTLIVED = 0.5  # factor on the score of a note that is obsolete or superseded
 BELOW = 0.99  # of the score of the note that supersedes it, at most
 

@@ -253,7 +253,7 @@ def _noted(found: Hit | Note, characters: int, anchors: tuple[str, ...]) -> Note
         title=mask(note.title)[0],
         kind=note.kind,
         project=note.project,
-        tags=note.tags,
+        tags=tuple(mask(tag)[0] for tag in note.tags),
         status=note.status,
         superseded_by=tuple(map(_place_of, note.superseded_by)),
         updated=f"{note.updated_at:%Y-%m-%d}",

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from mnemolite import __version__
 from mnemolite.errors import InvalidInput, MnemoError, NotFound
+from mnemolite.ingest.secrets import mask
 from mnemolite.records import NoteFilter
 from mnemolite.serve.answers import lines_of_note
 from mnemolite.serve.code_tools import CodeTools
@@ -72,7 +73,9 @@ class Server(MCPServer[None]):
         memory = self._trees.memory()
         found = memory.notes.select(NoteFilter(limit=NOTES_LISTED)) if memory.has_notes else []
         return [
-            Resource(uri=f"note://{note.id}", name=note.title, description=str(note.kind), mime_type="text/markdown")
+            Resource(
+                uri=f"note://{note.id}", name=mask(note.title)[0], description=str(note.kind), mime_type="text/markdown"
+            )
             for note in found
         ]
 
