@@ -1,11 +1,12 @@
 """
 An embedding model by itself, beside others and beside BM25:
 
-    python bench/model.py --pairs HELD_OUT --model FOLDER [--model OTHER ...] [--sts FILE.csv]
+    python bench/model.py [--pairs HELD_OUT] [--model FOLDER ...] [--sts FILE.csv]
 
-HELD_OUT holds pairs of repositories that no model was trained on (python -m mnemolite.lab.mine). For each language:
-mean reciprocal rank of the function a docstring belongs to, among all functions of that language in HELD_OUT; and for
-prose, of the section below a heading and of the body of a commit message. FILE.csv has lines "sentence,sentence,score".
+FOLDER is what the setting embedding_model may name. HELD_OUT holds pairs of repositories that no model was trained on
+(python -m mnemolite.lab.mine). For each language: mean reciprocal rank of the function a docstring belongs to, among
+all functions of that language in HELD_OUT; and for prose, of the section below a heading and of the body of a commit
+message. FILE.csv has lines "sentence,sentence,score".
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnemolite.embedders.static import SHIPPED, StaticEmbedder
+from mnemolite.embedders.static import SHIPPED
 from mnemolite.lab.pairs import SUFFIX, Pair, Relation, read_pairs
+from mnemolite.ports import Embedder
 from mnemolite.search.tokens import terms
+from mnemolite.settings import Settings
 from mnemolite.types import Role
+from mnemolite.wiring import open_models
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
@@ -37,12 +41,25 @@ PROSE = {Relation.HEADING, Relation.COMMIT_BODY, Relation.SENTENCE}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--pairs", type=Path)
     parser.add_argument("--model", type=Path, action="append", default=[])
     parser.add_argument("--sts", type=Path)
     args = parser.parse_args()
-    models = {folder.name: StaticEmbedder(folder) for folder in args.model or [SHIPPED]}
-    pairs = [pair for file in sorted(args.pairs.glob(f"*{SUFFIX}")) for pair in read_pairs(file)]
+    models = {folder.name: model(folder) for folder in args.model or [SHIPPED]}
+    if args.pairs:
+        ranks(args.pairs, models)
+    if args.sts:
+        sts(args.sts, models)
+
+
+def model(folder: Path) -> Embedder:
+    [embedder] = open_models(Settings(embedding_model=str(folder), perf_cache_max_size=0)).embedders
+    embedder.embed([], Role.PASSAGE)
+    return embedder
+
+
+def ranks(folder: Path, models: dict[str, Embedder]) -> None:
+    pairs = [pair for file in sorted(folder.glob(f"*{SUFFIX}")) for pair in read_pairs(file)]
     print(f"{'set':24}{'queries':>9}{'candidates':>12}{'BM25':>8}" + "".join(f"{name[-14:]:>15}" for name in models))
     means: dict[str, list[float]] = defaultdict(list)
     by_language: dict[str, list[Pair]] = defaultdict(list)
@@ -61,15 +78,13 @@ def main() -> None:
         if len(own) >= LEAST_QUERIES:
             row(relation, own, own, models, defaultdict(list))
     speed(pairs, models)
-    if args.sts:
-        sts(args.sts, models)
 
 
 def row(
     title: str,
     queries: list[Pair],
     candidates: list[Pair],
-    models: dict[str, StaticEmbedder],
+    models: dict[str, Embedder],
     means: dict[str, list[float]],
 ) -> None:
     passages = list(dict.fromkeys(pair.passage for pair in candidates))
@@ -125,7 +140,7 @@ def bm25_mrr(
     return float(np.mean(ranks))
 
 
-def speed(pairs: list[Pair], models: dict[str, StaticEmbedder]) -> None:
+def speed(pairs: list[Pair], models: dict[str, Embedder]) -> None:
     functions = [pair.passage for pair in pairs if pair.relation is Relation.DOCSTRING][:10_000]
     for name, model in models.items():
         start = time.process_time()
@@ -135,14 +150,24 @@ def speed(pairs: list[Pair], models: dict[str, StaticEmbedder]) -> None:
         print(f"{name}: {len(functions) / seconds:,.0f} functions of {size:.0f} characters per CPU second")
 
 
-def sts(file: Path, models: dict[str, StaticEmbedder]) -> None:
-    """Spearman's correlation of the cosine with human scores."""
+def sts(file: Path, models: dict[str, Embedder]) -> None:
+    """Spearman's correlation of the cosine with human scores, and what a sentence costs."""
     with file.open(encoding="utf-8", newline="") as lines:
         rows = [line for line in csv.reader(lines) if len(line) == 3]
     truth = _ranks(np.array([float(line[2]) for line in rows]))
     for name, model in models.items():
+        start = time.process_time()
         one, other = (model.embed([line[i] for line in rows], Role.QUERY) for i in (0, 1))
-        print(f"{name}: Spearman {np.corrcoef(_ranks((one * other).sum(1)), truth)[0, 1]:.3f} over {len(rows):,} pairs")
+        together = (time.process_time() - start) / (2 * len(rows))
+        start = time.process_time()
+        for line in rows[:200]:
+            model.embed([line[0]], Role.QUERY)
+        alone = (time.process_time() - start) / len(rows[:200])
+        spearman = np.corrcoef(_ranks((one * other).sum(1)), truth)[0, 1]
+        print(
+            f"{name}: Spearman {spearman:.3f} over {len(rows):,} pairs;"
+            f" CPU ms a sentence: {1000 * together:.2f} together, {1000 * alone:.2f} alone"
+        )
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     index_dir: str = ".mnemolite"  # relative to the tree's root
     data_dir: str = ""  # where notes and events are; "" is the platform's folder for a user's data
     project: str = ""  # of notes; "" is the name of the git repository's or the tree's folder
-    embedding_model: str = ""  # folder of a static model; "" is the shipped one
+    embedding_model: str = ""  # folder of one, static or in ONNX; "" is the shipped one
     max_file_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
     allow_secrets: bool = False  # index keys, tokens and passwords as they are
     workers: Annotated[int, Meta(ge=0, le=64)] = 0  # parser processes; 0 is one for each core, at most 8

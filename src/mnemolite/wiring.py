@@ -14,10 +14,12 @@ from mnemolite.memory import Memory, Records, Tree, list_weights
 from mnemolite.ports import Cache, Embedder, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.stores.federated import WHOLE, FederatedIndex, Member
+from mnemolite.types import Role, Space
 
 if TYPE_CHECKING:
     from mnemolite.embedders.lazy import LazyEmbedder
-    from mnemolite.embedders.static import Relevance
+    from mnemolite.embedders.onnx import Configuration
+    from mnemolite.embedders.static import Manifest, Relevance
     from mnemolite.event_log import EventLog
     from mnemolite.stores.rekall import RekallDatabase
     from mnemolite.stores.sqlite import SqliteStore
@@ -258,9 +260,23 @@ def open_models(settings: Settings | None = None, *, serving: bool = False) -> M
 
 def relevance(settings: Settings) -> Relevance:
     """What a cosine means to the configured model."""
-    from mnemolite.embedders.static import read_manifest
+    return _description(model_folder(settings)).relevance
 
-    return read_manifest(model_folder(settings)).relevance
+
+def check_model(settings: Settings) -> Space:
+    """
+    Has the configured model embed a text, and compares its files with its manifest when it has one.
+
+    Raises:
+        EmbedderUnavailable: it cannot be used.
+    """
+    folder = model_folder(settings)
+    if not _is_onnx(folder):
+        from mnemolite.embedders.static import verify
+
+        verify(folder)
+    _load(folder).embed(["check"], Role.QUERY)
+    return _description(folder).space
 
 
 def model_folder(settings: Settings) -> Path:
@@ -295,15 +311,45 @@ def _embedders(settings: Settings, *, serving: bool = False) -> list[Embedder]:
 def _model(folder: Path, idle_seconds: float) -> LazyEmbedder:
     """The model in *folder*: one for all memories of a process that use it."""
     from mnemolite.embedders.lazy import LazyEmbedder
-    from mnemolite.embedders.static import StaticEmbedder, read_manifest
 
     key = folder.absolute(), idle_seconds
     if (shared := _models.get(key)) is None:
         shared = LazyEmbedder(
-            lambda: read_manifest(folder).space, lambda: StaticEmbedder(folder), idle_seconds=idle_seconds
+            lambda: _description(folder).space,
+            lambda: _load(folder),
+            idle_seconds=idle_seconds,
+            slow=_is_onnx(folder),
         )
         _models[key] = shared
     return shared
+
+
+def _is_onnx(folder: Path) -> bool:
+    if (folder / "model.json").is_file():  # the shipped model's kind, without a look at the other
+        return False
+    from mnemolite.embedders.onnx import model_file
+
+    return model_file(folder) is not None
+
+
+def _description(folder: Path) -> Manifest | Configuration:
+    if _is_onnx(folder):
+        from mnemolite.embedders.onnx import read_configuration
+
+        return read_configuration(folder)
+    from mnemolite.embedders.static import read_manifest
+
+    return read_manifest(folder)
+
+
+def _load(folder: Path) -> Embedder:
+    if _is_onnx(folder):
+        from mnemolite.embedders.onnx import OnnxEmbedder
+
+        return OnnxEmbedder(folder)
+    from mnemolite.embedders.static import StaticEmbedder
+
+    return StaticEmbedder(folder)
 
 
 def _redis(settings: Settings) -> Cache:

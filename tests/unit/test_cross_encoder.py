@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from mnemolite.errors import RerankerUnavailable
-from mnemolite.rerankers.cross_encoder import BATCH, CrossEncoder
+from mnemolite.onnx_model import BATCH_TOKENS
+from mnemolite.rerankers.cross_encoder import CrossEncoder
 from mnemolite.settings import Settings
 from mnemolite.types import Query
 from mnemolite.wiring import open_tree
@@ -32,7 +33,7 @@ PASSAGES = {
     9: "refund money refund money mail",
     1: "",
     4: "mail checked " * 30,  # is cut
-    **{100 + i: "card " * i for i in range(1, BATCH + 1)},
+    **{100 + i: "card " * (1 + i % 30) for i in range(1 + BATCH_TOKENS // CUT)},  # more than a batch
 }
 SCALARS = {"one": 1.0, "low": -1e9, "scale": WIDTH**-0.5}
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -202,13 +203,13 @@ def know_fewer_words(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (break_model, "no cross-encoder can be opened at "),
-        (lose_tokenizer, "no cross-encoder can be opened at .*tokenizer.json"),
-        (break_tokenizer, "no cross-encoder can be opened at "),
+        (break_model, "no model in ONNX can be opened at "),
+        (lose_tokenizer, "no model in ONNX can be opened at .*tokenizer.json"),
+        (break_tokenizer, "no model in ONNX can be opened at "),
         (give_three, "holds no reranker: it gives 3 figures for a pair"),
         (give_nothing_finite, "gives scores that are not finite"),
         (want_more, "wants position_ids, which nothing here gives"),
-        (know_fewer_words, "the cross-encoder at .* failed"),
+        (know_fewer_words, "the model at .* failed"),
     ],
 )
 def test_a_model_that_cannot_be_used_is_named(folder: Path, damage: Callable[[Path], None], said: str) -> None:
@@ -234,4 +235,4 @@ def test_a_search_takes_the_order_of_the_model(folder: Path, tree: Path) -> None
         assert memory.search(query).degraded == ()  # what is loaded stays
     with open_tree(tree, settings=Settings(reranker=str(folder))) as memory:
         [note] = memory.search(query).degraded
-        assert note.startswith("reranking: no cross-encoder can be opened at ")
+        assert note.startswith("reranking: no model in ONNX can be opened at ")

@@ -1,15 +1,13 @@
 import ast
-import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from mnemolite.embedders.static import StaticEmbedder, verify
 from mnemolite.embedders.wordpiece import UNKNOWN, WordPiece
@@ -169,42 +167,7 @@ def test_gelu_is_that_of_the_error_function() -> None:
     assert gelu(points) == pytest.approx(exact, abs=1e-6)
 
 
-def write_bert(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """A BERT of one layer, two heads and width 8 with random weights."""
-    drawn, words = np.random.default_rng(0), ["[UNK]", "read", "a", "file"]
-    layer, norm = "encoder.layer.0", "LayerNorm"
-    shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (4, 8),
-        "embeddings.position_embeddings.weight": (16, 8),
-        "embeddings.token_type_embeddings.weight": (2, 8),
-    }
-    for name, width, height in (
-        *((f"{layer}.attention.self.{part}", 8, 8) for part in ("query", "key", "value")),
-        (f"{layer}.attention.output.dense", 8, 8),
-        (f"{layer}.intermediate.dense", 16, 8),
-        (f"{layer}.output.dense", 8, 16),
-    ):
-        shapes |= {f"{name}.weight": (width, height), f"{name}.bias": (width,)}
-    for name in (f"embeddings.{norm}", f"{layer}.attention.output.{norm}", f"{layer}.output.{norm}"):
-        shapes |= {f"{name}.weight": (8,), f"{name}.bias": (8,)}
-    weights = {name: drawn.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-    header: dict[str, Any] = {}
-    data = b""
-    for name, values in weights.items():
-        ends = [len(data), len(data) + values.nbytes]
-        header[name] = {"dtype": "F32", "shape": values.shape, "data_offsets": ends}
-        data += values.tobytes()
-    described = json.dumps(header).encode()
-    (folder / "model.safetensors").write_bytes(len(described).to_bytes(8, "little") + described + data)
-    config = {"num_attention_heads": 2, "num_hidden_layers": 1, "max_position_embeddings": 16}
-    (folder / "config.json").write_text(json.dumps(config))
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return weights
-
-
-def test_the_teacher_computes_what_bert_is_defined_as(tmp_path: Path) -> None:
+def test_the_teacher_computes_what_bert_is_defined_as(tmp_path: Path, write_bert: Callable[..., Any]) -> None:
     """Position by position and head by head, as in Devlin et al., arXiv:1810.04805, and Vaswani et al., 1706.03762."""
     w = write_bert(tmp_path)
     layer = "encoder.layer.0"

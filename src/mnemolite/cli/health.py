@@ -14,7 +14,7 @@ from mnemolite import __version__
 from mnemolite.errors import MnemoError
 from mnemolite.memory import Memory
 from mnemolite.settings import Settings
-from mnemolite.wiring import database, find_root, model_folder, open_memory, open_notes, tree_folder
+from mnemolite.wiring import check_model, database, find_root, open_memory, open_notes, tree_folder
 
 
 @click.command("stats")
@@ -118,12 +118,8 @@ def _checks(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def _model(settings: Settings) -> str:
-    from mnemolite.embedders.static import read_manifest, verify
-
-    folder = model_folder(settings)
-    verify(folder)
-    space = read_manifest(folder).space
-    return f"{space.model}, {space.dimension} dimensions, files as in its manifest"
+    space = check_model(settings)
+    return f"{space.model}, {space.dimension} dimensions, as it should be"
 
 
 def _grammars() -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mnemolite import heap
 from mnemolite.errors import EmbedderUnavailable
 from mnemolite.ports import Embedder
 from mnemolite.types import Role, Space
@@ -75,7 +74,7 @@ class LazyEmbedder:
                 return
             self._embedder = None
             self._unloaded.set()
-        _release_memory()
+        heap.release()
         logger.log(self._level, "unloaded embedding model %s", self.space.model)
 
     def _loaded_now(self) -> Embedder:
@@ -110,12 +109,3 @@ def _unload_when_idle(own: weakref.ref[LazyEmbedder], unloaded: threading.Event,
             embedder.unload()
             wait = idle_seconds  # where a text came in between
         del embedder
-
-
-def _release_memory() -> None:
-    """What the allocator keeps of freed memory goes back to the system; glibc would hold on to most of it."""
-    gc.collect()
-    import ctypes
-
-    with suppress(OSError, AttributeError, TypeError):  # there is none in musl, in macOS, in Windows
-        ctypes.CDLL(None).malloc_trim(0)

@@ -28,7 +28,7 @@ _TYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
 _PREFIX = "bert."  # some exports have it
 
 
-class _Config(msgspec.Struct, frozen=True):
+class BertConfig(msgspec.Struct, frozen=True):
     num_attention_heads: int
     num_hidden_layers: int
     layer_norm_eps: float = 1e-12
@@ -42,14 +42,11 @@ class Teacher:
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
+        self._config, self._weights = read_bert(folder)
         try:
-            self._config = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Config)
-            self._weights = read_safetensors(folder / "model.safetensors")
             self._tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError) as error:
             raise EmbedderUnavailable(f"no sentence-transformers model at {folder}: {error}") from error
-        if self._config.hidden_act != "gelu":
-            raise EmbedderUnavailable(f"{folder} has the activation {self._config.hidden_act}, not gelu")
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(min(_MAX_TOKENS, self._config.max_position_embeddings))
 
@@ -98,6 +95,23 @@ class Teacher:
         spread = np.sqrt((centred * centred).mean(-1, keepdims=True) + np.float32(self._config.layer_norm_eps))
         normed: NDArray[np.float32] = centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
         return normed
+
+
+def read_bert(folder: Path) -> tuple[BertConfig, dict[str, Vector]]:
+    """
+    What the model in *folder* is, and its weights by name.
+
+    Raises:
+        EmbedderUnavailable: there is none, or one that is not done here.
+    """
+    try:
+        config = msgspec.json.decode((folder / "config.json").read_bytes(), type=BertConfig)
+        weights = read_safetensors(folder / "model.safetensors")
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise EmbedderUnavailable(f"no sentence-transformers model at {folder}: {error}") from error
+    if config.hidden_act != "gelu":
+        raise EmbedderUnavailable(f"{folder} has the activation {config.hidden_act}, not gelu")
+    return config, weights
 
 
 def gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,188 @@
+"""
+A sentence-transformers BERT (all-MiniLM-L6-v2 and its like) from its safetensors into ONNX, without torch:
+
+    python -m mnemolite.lab.onnx_export FOLDER OUT [--int8]
+
+FOLDER holds ``config.json``, ``model.safetensors`` and ``tokenizer.json``; OUT is made, for ``embedding_model``.
+
+With ``--int8`` the weights have 8 bits, a scale for each output, and so has what they are multiplied with, a scale for
+each token: a quarter of the size, and still no text's vector depends on the others of its batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mnemolite.lab.teacher import BertConfig, read_bert
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnemolite.types import Vector
+
+OPSET = 20  # the first with Gelu
+IR_VERSION = 10
+COPIED = (
+    "config.json",
+    "tokenizer.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+)
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--int8", action="store_true")
+    args = parser.parse_args()
+    export(args.folder, args.out, int8=args.int8)
+
+
+def export(folder: Path, out: Path, *, int8: bool = False) -> None:
+    """
+    Raises:
+        EmbedderUnavailable: there is no such model in *folder*.
+    """
+    config, weights = read_bert(folder)
+    model = Bert(config, weights, int8=int8).model()
+    for name in COPIED:
+        if (folder / name).is_file():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, out / name)
+    onnx.save(model, out / "model.onnx")
+
+
+class Bert:
+    """The graph, put together node by node. What a method gives is the name of a value."""
+
+    def __init__(self, config: BertConfig, weights: dict[str, Vector], *, int8: bool) -> None:
+        self._config = config
+        self._weights = weights
+        self._int8 = int8
+        self._nodes: list[onnx.NodeProto] = []
+        self._tensors: dict[str, NDArray[Any]] = {}
+
+    def model(self) -> onnx.ModelProto:
+        self._node("Identity", self._states(), name="last_hidden_state")
+        width = self._weights["embeddings.LayerNorm.weight"].size
+        graph = helper.make_graph(
+            self._nodes,
+            "bert",
+            [helper.make_tensor_value_info(name, TensorProto.INT64, ["texts", "tokens"]) for name in INPUTS],
+            [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["texts", "tokens", width])],
+            [numpy_helper.from_array(value, name) for name, value in self._tensors.items()],
+        )
+        opset = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="mnemolite")
+
+    def _states(self) -> str:
+        words = self._rows("embeddings.word_embeddings.weight", "input_ids")
+        types = self._rows("embeddings.token_type_embeddings.weight", "token_type_ids")
+        tokens = self._node("Shape", "input_ids", start=1)
+        positions = self._tensor("positions", self._weights["embeddings.position_embeddings.weight"])
+        places = self._node("Slice", positions, self._whole(0), tokens, self._whole(0))
+        x = self._norm(self._sum(words, types, places), "embeddings.LayerNorm")
+        mask = self._mask()
+        for number in range(self._config.num_hidden_layers):
+            layer = f"encoder.layer.{number}"
+            attended = self._linear(self._attend(x, mask, f"{layer}.attention.self"), f"{layer}.attention.output.dense")
+            x = self._norm(self._sum(x, attended), f"{layer}.attention.output.LayerNorm")
+            wide = self._node("Gelu", self._linear(x, f"{layer}.intermediate.dense"))
+            x = self._norm(self._sum(x, self._linear(wide, f"{layer}.output.dense")), f"{layer}.output.LayerNorm")
+        return x
+
+    def _mask(self) -> str:
+        """(texts, 1, 1, tokens): 0, or so low before a softmax that nothing is left."""
+        absent = self._node("Sub", self._one("one", 1), self._node("Cast", "attention_mask", to=TensorProto.FLOAT))
+        low = self._node("Mul", absent, self._one("low", -1e9))
+        return self._node("Unsqueeze", low, self._whole(1, 2))
+
+    def _attend(self, x: str, mask: str, name: str) -> str:
+        width, heads = self._weights[f"{name}.query.bias"].size, self._config.num_attention_heads
+        query, key, value = (f"{name}.{part}" for part in ("query", "key", "value"))
+        shape = self._whole(0, 0, heads, width // heads)
+        given = self._quantised(x) if self._int8 else (x,)
+        split = [self._node("Reshape", self._product(given, part), shape) for part in (query, key, value)]
+        queries, values = (self._node("Transpose", split[i], perm=[0, 2, 1, 3]) for i in (0, 2))
+        keys = self._node("Transpose", split[1], perm=[0, 2, 3, 1])
+        scale = self._one(f"scale_{width // heads}", (width // heads) ** -0.5)
+        scores = self._node("Mul", self._node("MatMul", queries, keys), scale)
+        weights = self._node("Softmax", self._sum(scores, mask), axis=-1)
+        mixed = self._node("Transpose", self._node("MatMul", weights, values), perm=[0, 2, 1, 3])
+        return self._node("Reshape", mixed, self._whole(0, 0, width))
+
+    def _linear(self, x: str, name: str) -> str:
+        return self._product(self._quantised(x) if self._int8 else (x,), name)
+
+    def _product(self, x: Sequence[str], name: str) -> str:
+        """*x* as it is, or as quantised whole numbers with their scales."""
+        weight, bias = self._weights[f"{name}.weight"].T, self._tensor(f"{name}.bias", self._weights[f"{name}.bias"])
+        if not self._int8:
+            return self._sum(self._node("MatMul", *x, self._tensor(f"{name}.weight", weight)), bias)
+        codes, scales = quantise(weight, axis=0)
+        weight_name, scale_name = self._tensor(f"{name}.weight", codes), self._tensor(f"{name}.scale", scales)
+        whole = self._node("MatMulInteger", x[0], weight_name, self._tensor("zero", np.array(128, np.uint8)))
+        scaled = self._node("Mul", self._node("Cast", whole, to=TensorProto.FLOAT), x[1])
+        return self._sum(self._node("Mul", scaled, scale_name), bias)
+
+    def _quantised(self, x: str) -> tuple[str, str]:
+        """Whole numbers 1 to 255 around 128, and a scale for each token."""
+        peak = self._node("ReduceMax", self._node("Abs", x), self._whole(-1), keepdims=1)
+        scale = self._node("Mul", self._node("Max", peak, self._one("least", 1e-9)), self._one("step", 1 / 127))
+        moved = self._node("Add", self._node("Round", self._node("Div", x, scale)), self._one("middle", 128))
+        return self._node("Cast", moved, to=TensorProto.UINT8), scale
+
+    def _rows(self, name: str, places: str) -> str:
+        table = self._weights[name]
+        if not self._int8:
+            return self._node("Gather", self._tensor(name, table), places)
+        codes, scales = quantise(table, axis=1)
+        rows = self._node("Gather", self._tensor(name, codes), places)
+        scale = self._node("Gather", self._tensor(f"{name}.scale", scales), places)
+        return self._node("Mul", self._node("Cast", rows, to=TensorProto.FLOAT), scale)
+
+    def _norm(self, x: str, name: str) -> str:
+        factors = [self._tensor(f"{name}.{part}", self._weights[f"{name}.{part}"]) for part in ("weight", "bias")]
+        return self._node("LayerNormalization", x, *factors, axis=-1, epsilon=self._config.layer_norm_eps)
+
+    def _sum(self, first: str, *others: str) -> str:
+        for other in others:
+            first = self._node("Add", first, other)
+        return first
+
+    def _whole(self, *values: int) -> str:
+        return self._tensor("_".join(["whole", *map(str, values)]), np.array(values, np.int64))
+
+    def _one(self, name: str, value: float) -> str:
+        return self._tensor(name, np.array(value, np.float32))
+
+    def _tensor(self, name: str, value: NDArray[Any]) -> str:
+        self._tensors[name] = value
+        return name
+
+    def _node(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        name = name or f"{operator}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        return name
+
+
+def quantise(weights: Vector, axis: int) -> tuple[NDArray[np.int8], Vector]:
+    """Whole numbers -127 to 127, and a scale for each column (axis 0) or row (axis 1)."""
+    scales = np.maximum(np.abs(weights).max(axis, keepdims=True), 1e-9) / np.float32(127)
+    return np.rint(weights / scales).astype(np.int8), scales
+
+
+if __name__ == "__main__":
+    main()
