@@ -118,6 +118,25 @@ def test_a_note_is_added_as_json(shell: Shell) -> None:
     assert "stdin is no JSON object" in shell.err
 
 
+def test_what_show_prints_as_json_can_be_taken_in_again(shell: Shell) -> None:
+    (shell.folder / "charge.py").write_text("def charge_card(card): ...\n")
+    shell("index", ".")
+    added = shell("note", "add", "bug", "Taken twice", "--at", "charge.py:1", "--json")
+    shown = shell("note", "show", json.loads(added)["id"], "--json")
+    assert '"standings"' in shown
+    for given in (added, shown):
+        shell("note", "import", "-", stdin=given)
+        shell("note", "add", "--json", stdin=given)
+    assert len(shell("note", "list").splitlines()) == 1
+
+
+@pytest.mark.parametrize("title", ["", " \t"])
+def test_a_note_without_a_title_is_refused(shell: Shell, title: str) -> None:
+    shell("note", "add", "bug", title, code=2)
+    assert "the title is empty" in shell.err
+    shell("note", "list", code=1)
+
+
 def editor(folder: Path, program: str) -> str:
     script = folder / "editor"
     script.write_text(f"#!{sys.executable}\nimport sys, pathlib\npath = pathlib.Path(sys.argv[1])\n{program}\n")
@@ -136,6 +155,10 @@ def test_the_editor_gets_the_note_as_markdown_and_gives_it_back(shell: Shell, tm
     assert "nothing was stored, what you wrote is in" in shell.err
     kept = Path(shell.err.split("what you wrote is in ")[1].strip())
     assert kept.read_text() == "---\ntitle\n"
+    kept.unlink()
+    shell("note", "edit", note["id"], VISUAL=editor(tmp_path, "path.write_text('half'); sys.exit(1)"), code=2)
+    kept = Path(shell.err.split("Editing failed; nothing was stored, what you wrote is in ")[1].strip())
+    assert kept.read_text() == "half"
     kept.unlink()
 
 

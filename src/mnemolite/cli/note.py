@@ -22,6 +22,7 @@ from mnemolite.records import GLOBAL, NOTE_KINDS, Anchor, Context, Note, Relatio
 from mnemolite.types import Kind
 
 EDITED = ("kind", "title", "body", "tags", "project", "context", "confidence", "status", "anchors", "metadata")
+UNTITLED = "(title)"  # until the editor gives one
 TEXT_FIELDS = ("situation", "solution", "what_failed")
 
 
@@ -75,7 +76,7 @@ def add_command(
         if kind is None and form and not edit:
             note = _from_json(memory, as_json(read_input(), "stdin"), home, given)
         elif title is None or edit:
-            note = memory.notes.insert(_from_editor(_draft(kind, title or "", home, given)))
+            note = memory.notes.insert(_from_editor(_draft(kind, title or UNTITLED, home, given)))
         else:
             note = memory.notes.insert(_draft(kind, title, home, given))
     print_written(note, "added", form)
@@ -239,12 +240,12 @@ def _print_reviewed(note: Note, form: bool) -> None:
 
 
 def _draft(kind: str | None, title: str, project: str, given: Mapping[str, Any]) -> Note:
-    """The note that the options say, without a title as long as the editor is to give it."""
+    """The note that the options say."""
     now = datetime.now(UTC)
     blank = Note(
         id=new_id(),
         kind=Kind(kind or Kind.REFERENCE),
-        title=title if title.strip() else "(title)",
+        title=title,
         project=project,
         created_at=now,
         updated_at=now,
@@ -300,13 +301,13 @@ def _from_editor(note: Note, **values: Any) -> Note:
     with tempfile.NamedTemporaryFile(prefix="note-", suffix=".md", delete=False) as file:
         file.write(text)
     path = Path(file.name)
-    click.edit(filename=str(path))  # in place: what click.edit() does to a text changes its line ends
-    written = path.read_bytes()
     try:
+        click.edit(filename=str(path))  # in place: what click.edit() does to a text changes its line ends
+        written = path.read_bytes()
         edited = from_markdown(written.decode(), path.name, note.updated_at, note.project)
-        if edited.title == "(title)" or edited.id != note.id:
+        if edited.title == UNTITLED or edited.id != note.id:
             raise InvalidInput("the note has no title" if edited.id == note.id else "the id of a note cannot be edited")
-    except (InvalidInput, UnicodeDecodeError) as error:
+    except (InvalidInput, UnicodeDecodeError, OSError, click.ClickException) as error:
         raise InvalidInput(f"{error}; nothing was stored, what you wrote is in {path}") from error
     with suppress(OSError):
         path.unlink()

@@ -24,7 +24,7 @@ from mnemolite.records import Anchor, Context, Link, Note, Review
 from mnemolite.types import Kind
 
 FENCE = "---"
-_DERIVED = ("superseded_by",)
+_DERIVED = ("superseded_by", "standings", "masked")  # what a command says of a note beside what it is
 _TIMES = ("created_at", "updated_at", "accessed_at", "deleted_at")
 _SYNONYMS = {"type": "kind", "date": "created_at", "created": "created_at", "updated": "updated_at"}
 _KNOWN = tuple(field.name for field in fields(Note) if field.name not in _DERIVED)
@@ -117,7 +117,7 @@ def note_from(values: Mapping[str, Any], place: str, now: datetime, project: str
     Raises:
         InvalidInput: a key is unknown or a value cannot be; names the place.
     """
-    given = {**values}
+    given = {name: value for name, value in values.items() if name not in _DERIVED}
     given.setdefault("project", project)
     given.setdefault("kind", Kind.REFERENCE.value)
     given["tags"] = _listed(given.get("tags", ()))
