@@ -1,11 +1,15 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings as hypothesis
 
+from mnemolite.lab.local_postgres import LocalPostgres, local_postgres
 from mnemolite.lab.local_redis import LocalRedis
+from mnemolite.stores import postgres_migrate
+from mnemolite.stores.postgres_connection import VERSION_TABLE
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -19,7 +23,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     for name in list(os.environ):
-        if name.startswith("MNEMOLITE_") or name == "REDIS_URL":
+        if name.startswith("MNEMOLITE_") or name in ("DATABASE_URL", "REDIS_URL"):
             monkeypatch.delenv(name)
 
 
@@ -28,6 +32,40 @@ def redis_server() -> Iterator[LocalRedis]:
     """For all tests that leave it as it is but for their keys."""
     with LocalRedis() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[LocalPostgres]:
+    """A server for all tests that ask for it."""
+    with local_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: LocalPostgres) -> str:
+    """A database with our tables, which tests share one after the other."""
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE mnemolite")
+    postgres_migrate.upgrade(postgres.url("mnemolite"))
+    return postgres.url("mnemolite")
+
+
+@pytest.fixture
+def empty_database(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Gives the URL of a database with our tables and nothing in them; no server is started where nobody calls it."""
+
+    def emptied() -> str:
+        url: str = request.getfixturevalue("migrated")
+        with psycopg.connect(url, autocommit=True) as connection:
+            tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            names = [name for (name,) in connection.execute(tables) if name != VERSION_TABLE]
+            spaces = [name for name in names if name.startswith("vectors_")]
+            if spaces:
+                connection.execute(f"DROP TABLE {', '.join(spaces)}")
+            connection.execute(f"TRUNCATE {', '.join(set(names) - set(spaces))}")
+        return url
+
+    return emptied
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mnemolite.search.rank import signals_named
 from mnemolite.search.search import search, similar
 from mnemolite.settings import Settings
 from mnemolite.types import (
+    TREE,
     AnchorState,
     Chunk,
     Domain,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 NOTES_BESIDE = 3  # shown with hits of code, at most
 ABOUT_SHARE = 0.6  # of what the words of a query tell; chosen with bench/note_quality.py, see docs/performance.md
 MOST_PINNED = 100  # notes that may point at the hits of one search
-TREE = "."  # the source a tree's own store keeps it under, so that a renamed folder is still the same
 Freshness = Literal["refresh", "check", "skip"]  # before a search: bring up to date, only say what changed, or trust
 
 

@@ -121,9 +121,11 @@ class Index(Protocol):
 class Store(Index, Protocol):
     """Keeps documents, chunks and vectors, and ranks them. Thread-safe; each call is one transaction."""
 
-    def writer(self) -> AbstractContextManager[None]:
+    def writer(self, source: str = "") -> AbstractContextManager[None]:
         """
         The right to write, held for a whole run of indexing, across processes. Reentrant within a thread.
+
+        A store that many share gives it for *source* alone, where one is named; others write to theirs meanwhile.
 
         Raises:
             Conflict: another process still holds it after the configured wait; the message names it.

@@ -2,8 +2,8 @@
 One validated, frozen object; the only reader of the environment.
 
 Order, the later wins: defaults, the user's file, the tree's ``mnemolite.toml``, ``.env`` beside it, the environment.
-In files a setting has its own name; in the environment it is in capitals behind ``MNEMOLITE_``. ``REDIS_URL`` is
-read too, where it is of a kind we know.
+In files a setting has its own name; in the environment it is in capitals behind ``MNEMOLITE_``. ``DATABASE_URL`` and
+``REDIS_URL`` are read too, where they are of a kind we know.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from mnemolite.errors import InvalidInput
 PREFIX = "MNEMOLITE_"
 FILE = "mnemolite.toml"
 
+POSTGRES = ("postgresql://", "postgres://")
 REDIS = ("redis://", "rediss://", "unix://")
 
-_SECRET = {"reranker_api_key", "redis_url"}
+_SECRET = {"database_url", "redis_url", "reranker_api_key"}
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     index_dir: str = ".mnemolite"  # relative to the tree's root
     data_dir: str = ""  # where notes and events are; "" is the platform's folder for a user's data
+    repository: str = ""  # what a tree is called in a database that many share; "" is the name of its folder
     project: str = ""  # of notes; "" is the name of the git repository's or the tree's folder
     embedding_model: str = ""  # folder of one, static or in ONNX; "" is the shipped one
     max_file_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
@@ -45,6 +47,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     perf_vector_backend: VectorBackend = "auto"
     perf_cache_max_size: Annotated[int, Meta(ge=0)] = 1000  # embeddings of queries that are kept; 0 keeps none
     perf_cache_ttl_seconds: Annotated[float, Meta(gt=0)] = 600.0
+    # postgresql://...: everything is kept there; "" keeps it in files. Also DATABASE_URL; never shown
+    database_url: Annotated[str, Meta(pattern=r"^(postgres(ql)?://[!-~]+)?\Z")] = ""
+    database_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10  # connections of one process, at most
+    database_wait_seconds: Annotated[float, Meta(gt=0)] = 10.0  # for the server, and for a free connection
+    database_statement_seconds: Annotated[float, Meta(gt=0)] = 60.0  # a statement that takes longer is given up
     # of a server: embeddings of queries are kept there too, for other servers; also REDIS_URL; never shown
     redis_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
     perf_model_idle_timeout_minutes: Annotated[float, Meta(ge=0, le=1e6)] = 10.0  # then it is unloaded; 0 keeps it
@@ -84,8 +91,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             own = root / FILE
             values |= _confined(cls._check(_toml(own), str(own)), own)
             values |= _confined(cls._check(_named(_dotenv(root / ".env")), f"{root}/.env"), root / ".env")
-        if (url := environ.get("REDIS_URL", "")).startswith(REDIS):  # of another kind, it is another program's
-            values |= cls._check({"redis_url": url}, "the environment's REDIS_URL")
+        for name, kinds in (("database_url", POSTGRES), ("redis_url", REDIS)):
+            if (url := environ.get(name.upper(), "")).startswith(kinds):  # of another kind, it is another program's
+                values |= cls._check({name: url}, f"the environment's {name.upper()}")
         values |= cls._check(_named(environ), "the environment")
         values["data_dir"] = str(Path(values.get("data_dir") or _data_home(environ)).expanduser())
         return cls(**values)
@@ -126,7 +134,7 @@ def _confined(values: dict[str, Any], file: Path) -> dict[str, Any]:
     for name in values:
         if name.startswith("reranker"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who reads the code")
-        if name == "redis_url":
+        if name in ("database_url", "redis_url"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who keeps what is asked")
     for name in {"index_dir", "embedding_model", "data_dir"} & values.keys():
         given = Path(values[name])

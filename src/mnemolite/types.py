@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # numpy costs 70 ms to import, and many commands need none of
     Matrix = NDArray[np.float32]  # (n, dimension), unit rows
 
 MAX_LIMIT = 1000
+TREE = "."  # what a store of one tree alone calls its source, so that a renamed folder is still the same
 Ranking = list[tuple[int, float]]  # (chunk id, score), best first, higher is better
 
 
@@ -257,7 +258,7 @@ class Stats:
     languages: Mapping[str, int]  # chunks by language
     kinds: Mapping[str, int]  # chunks by kind
     bytes_on_disk: int
-    vector_backend: str  # "numpy" or "sqlite-vec"
+    vector_backend: str  # "numpy", "sqlite-vec" or "pgvector"
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

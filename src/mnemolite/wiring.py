@@ -1,20 +1,21 @@
-"""From settings to a Memory: the only file that names backends, each imported where it is chosen."""
+"""From settings to a Memory: here and in wiring_postgres backends are named, each imported where it is chosen."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
-from mnemolite.ports import Cache, Embedder, Reranker, Store
+from mnemolite.ports import Cache, Embedder, EventStore, NoteStore, Reranker, Store
 from mnemolite.settings import Settings
-from mnemolite.stores.federated import WHOLE, FederatedIndex, Member
-from mnemolite.types import Role, Space
+from mnemolite.stores.federated import FederatedIndex, Member
+from mnemolite.types import TREE, Role, Space
 
 if TYPE_CHECKING:
     from mnemolite.embedders.lazy import LazyEmbedder
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from mnemolite.embedders.static import Manifest, Relevance
     from mnemolite.event_log import EventLog
     from mnemolite.stores.rekall import RekallDatabase
-    from mnemolite.stores.sqlite import SqliteStore
 
 DATABASE = "memory.db"
 NOTES = "notes.db"
@@ -91,7 +91,7 @@ def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None
         root = find_root(folder, settings) or folder
         if root not in trees:
             trees[root] = _tree(root, settings)
-        label = WHOLE if len(paths) == 1 else str(path).rstrip("/") or "/"
+        label = TREE if len(paths) == 1 else str(path).rstrip("/") or "/"
         below = folder.relative_to(root).as_posix() if folder != root else ""
         members.append(Member(trees[root].store, label, below))
     index = members[0].store if len(paths) == 1 and not members[0].below else FederatedIndex(members)
@@ -139,24 +139,15 @@ def _records(
 
     def opened(create: bool) -> Records | None:
         from mnemolite.notebook import Notebook
-        from mnemolite.stores.sqlite import SqliteStore
-        from mnemolite.stores.sqlite_notes import SqliteNotes
 
-        file = Path(settings.data_dir or Settings.load().data_dir) / NOTES
-        if not create and not file.is_file():
+        kept = _record_stores(settings, create=create)
+        if kept is None:
             return None
-        store = SqliteStore(
-            file,
-            vector_backend=settings.perf_vector_backend,
-            lock_wait_seconds=settings.lock_wait_seconds,
-            readonly=file.is_file() and not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)),
-            durable=True,
-            damage_advice="move it away and import the last 'note export' or backup of it",
-        )
+        store, note_store, open_events = kept
         weights = list_weights(settings)
         notes = Notebook(
             store,
-            SqliteNotes(store.database),
+            note_store,
             embedders,
             weights,
             projects=projects,
@@ -165,20 +156,52 @@ def _records(
         )
         thresholds = relevance(settings)
         near = (thresholds.high + thresholds.moderate) / 2  # see docs/performance.md
-        return Records(notes, cache(lambda: _events(store, embedders, weights)), near)
+
+        def open_log() -> EventLog:
+            from mnemolite.event_log import EventLog
+
+            return EventLog(store, open_events(), embedders, weights)
+
+        return Records(notes, cache(open_log), near)
 
     return opened
 
 
-def _events(store: SqliteStore, embedders: Sequence[Embedder], weights: Mapping[str, float]) -> EventLog:
-    from mnemolite.event_log import EventLog
-    from mnemolite.stores.sqlite_events import SqliteEvents
+def _record_stores(settings: Settings, *, create: bool) -> tuple[Store, NoteStore, Callable[[], EventStore]] | None:
+    if settings.database_url:
+        from mnemolite.stores.postgres_events import PostgresEvents
+        from mnemolite.stores.postgres_notes import PostgresNotes
 
-    return EventLog(store, SqliteEvents(store.database), embedders, weights)
+        shared = wiring_postgres.records(settings)
+        return shared, PostgresNotes(shared), lambda: PostgresEvents(shared)
+    from mnemolite.stores.sqlite import SqliteStore
+    from mnemolite.stores.sqlite_notes import SqliteNotes
+
+    file = Path(settings.data_dir or Settings.load().data_dir) / NOTES
+    if not create and not file.is_file():
+        return None
+    store = SqliteStore(
+        file,
+        vector_backend=settings.perf_vector_backend,
+        lock_wait_seconds=settings.lock_wait_seconds,
+        readonly=file.is_file() and not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)),
+        durable=True,
+        damage_advice="move it away and import the last 'note export' or backup of it",
+    )
+
+    def open_events() -> EventStore:
+        from mnemolite.stores.sqlite_events import SqliteEvents
+
+        return SqliteEvents(store.database)
+
+    return store, SqliteNotes(store.database), open_events
 
 
 def find_root(folder: Path, settings: Settings | None = None) -> Path | None:
     """The nearest folder upwards from *folder* that has an index."""
+    of_folder = settings or Settings.load(folder)
+    if of_folder.database_url:
+        return wiring_postgres.find_root(folder, of_folder)
     for candidate in (folder, *folder.parents):
         if database(candidate, settings or Settings.load(candidate)).is_file():
             return candidate
@@ -205,6 +228,11 @@ def database(root: Path, settings: Settings) -> Path:
 
 
 def open_store(root: Path, settings: Settings, *, create: bool = False) -> Store:
+    if settings.database_url:
+        shared = wiring_postgres.open_store(root, settings, create=create)
+        if shared is None:
+            raise NotFound(f"the database has no index of {root}; run 'mnemolite index {root}' first")
+        return shared
     from mnemolite.stores.sqlite import SqliteStore
 
     file = database(root, settings)
@@ -240,9 +268,11 @@ def remove_index(root: Path, settings: Settings | None = None) -> bool:
     Raises:
         Conflict: another process is writing it.
     """
+    settings = settings or Settings.load(root)
+    if settings.database_url:
+        return wiring_postgres.remove_index(root, settings)
     from mnemolite.stores.lock import WriterLock
 
-    settings = settings or Settings.load(root)
     file = database(root, settings)
     if not file.exists():
         return False

@@ -17,6 +17,9 @@ from mnemolite.errors import Conflict, InvalidInput, NotFound
 from mnemolite.event_log import EventLog
 from mnemolite.ports import EventStore, Store
 from mnemolite.records import EventFilter, EventHit, contains
+from mnemolite.stores.postgres import RECORDS, PostgresStore
+from mnemolite.stores.postgres_connection import Database
+from mnemolite.stores.postgres_events import PostgresEvents
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.stores.sqlite_events import SqliteEvents
 from mnemolite.types import Domain, Query, Results
@@ -30,9 +33,16 @@ def sqlite(path: Path | None) -> tuple[Store, EventStore]:
     return store, SqliteEvents(store.database)
 
 
-STORES: dict[str, Callable[[Path], tuple[Store, EventStore]]] = {
-    "sqlite in memory": lambda folder: sqlite(None),
-    "sqlite on disk": lambda folder: sqlite(folder / "notes.db"),
+def postgres(url: str) -> tuple[Store, EventStore]:
+    store = PostgresStore(Database(url), RECORDS)
+    return store, PostgresEvents(store)
+
+
+Place = tuple[Path, Callable[[], str]]  # a folder, and what gives the URL of an empty PostgreSQL database
+STORES: dict[str, Callable[[Place], tuple[Store, EventStore]]] = {
+    "sqlite in memory": lambda place: sqlite(None),
+    "sqlite on disk": lambda place: sqlite(place[0] / "notes.db"),
+    "postgresql": lambda place: postgres(place[1]()),
 }
 
 
@@ -48,8 +58,8 @@ class Desk:
 
 
 @pytest.fixture(params=STORES)
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    index, store = STORES[request.param](tmp_path)
+def desk(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Callable[[], str]) -> Iterator[Desk]:
+    index, store = STORES[request.param]((tmp_path, empty_database))
     yield Desk(index, store, HashingEmbedder(dimension=32))
     assert index.check() == []
     index.close()

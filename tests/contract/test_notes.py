@@ -16,6 +16,9 @@ from mnemolite.notebook import Notebook
 from mnemolite.notes.rules import new_id
 from mnemolite.ports import NoteStore, Store
 from mnemolite.records import GLOBAL, Anchor, Context, Note, NoteChange, NoteFilter, NoteHit, Relation, Status
+from mnemolite.stores.postgres import RECORDS, PostgresStore
+from mnemolite.stores.postgres_connection import Database
+from mnemolite.stores.postgres_notes import PostgresNotes
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.stores.sqlite_notes import SqliteNotes
 from mnemolite.types import Kind, Query, Results, Scope
@@ -28,9 +31,16 @@ def sqlite(path: Path | None) -> tuple[Store, NoteStore]:
     return store, SqliteNotes(store.database)
 
 
-STORES: dict[str, Callable[[Path], tuple[Store, NoteStore]]] = {
-    "sqlite in memory": lambda folder: sqlite(None),
-    "sqlite on disk": lambda folder: sqlite(folder / "notes.db"),
+def postgres(url: str) -> tuple[Store, NoteStore]:
+    store = PostgresStore(Database(url), RECORDS)
+    return store, PostgresNotes(store)
+
+
+Place = tuple[Path, Callable[[], str]]  # a folder, and what gives the URL of an empty PostgreSQL database
+STORES: dict[str, Callable[[Place], tuple[Store, NoteStore]]] = {
+    "sqlite in memory": lambda place: sqlite(None),
+    "sqlite on disk": lambda place: sqlite(place[0] / "notes.db"),
+    "postgresql": lambda place: postgres(place[1]()),
 }
 
 
@@ -65,8 +75,8 @@ class Desk:
 
 
 @pytest.fixture(params=STORES)
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    index, store = STORES[request.param](tmp_path)
+def desk(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Callable[[], str]) -> Iterator[Desk]:
+    index, store = STORES[request.param]((tmp_path, empty_database))
     yield Desk(index, store, Clock(), HashingEmbedder())
     assert index.check() == []
     index.close()

@@ -15,21 +15,25 @@ from mnemolite.errors import InvalidInput, SpaceMismatch
 from mnemolite.ports import Store
 from mnemolite.search.tokens import terms
 from mnemolite.stores.federated import FederatedIndex, Member
+from mnemolite.stores.postgres import PostgresStore
+from mnemolite.stores.postgres_connection import Database
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.types import Chunk, Document, Domain, FileState, Indexed, Kind, Ranking, Scope, Space
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite in memory": lambda folder: SqliteStore(None),
-    "sqlite on disk": lambda folder: SqliteStore(folder / "memory.db"),
-    "sqlite with sqlite-vec": lambda folder: SqliteStore(folder / "memory.db", vector_backend="sqlite-vec"),
+Place = tuple[Path, Callable[[], str]]  # a folder, and what gives the URL of an empty PostgreSQL database
+STORES: dict[str, Callable[[Place], Store]] = {
+    "sqlite in memory": lambda place: SqliteStore(None),
+    "sqlite on disk": lambda place: SqliteStore(place[0] / "memory.db"),
+    "sqlite with sqlite-vec": lambda place: SqliteStore(place[0] / "memory.db", vector_backend="sqlite-vec"),
+    "postgresql": lambda place: PostgresStore(Database(place[1]())),
 }
 SPACE = Space(domain=Domain.HYBRID, model="letters", dimension=26, fingerprint="1")
 EVERYWHERE = Scope()
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    store = STORES[request.param](tmp_path)
+def store(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Callable[[], str]) -> Iterator[Store]:
+    store = STORES[request.param]((tmp_path, empty_database))
     yield store
     store.close()
 
@@ -332,7 +336,7 @@ def test_vectors_are_known_by_the_digest_of_their_passage(store: Store) -> None:
     known = store.known_vectors(SPACE, [b"one", b"never"])
     assert list(known) == [b"one"]
     expected = np.array(letters("one")) / 3**0.5
-    assert known[b"one"] == pytest.approx(expected, abs=2e-5)
+    assert known[b"one"] == pytest.approx(expected, abs=3e-4)  # half precision at least
     store.drop("s", ["a.py"])
     assert list(store.known_vectors(SPACE, [b"one", b"two"])) == [b"one"]
     assert store.known_vectors(SPACE, []) == {}
@@ -343,7 +347,7 @@ def test_a_chunk_has_its_vector(store: Store) -> None:
     [(id, _)] = store.lexical(["one"], EVERYWHERE, 1)
     vector = store.vector(SPACE, id)
     assert vector is not None
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
     assert store.vector(SPACE, id + 1) is None
 
 

@@ -71,27 +71,50 @@ def test_a_tree_cannot_say_who_reads_its_code(name: str, file: str, tmp_path: Pa
         Settings.load(tmp_path, environ)
 
 
+URLS = {"database_url": "postgresql://h/db", "redis_url": "redis://h"}
+
+
+@pytest.mark.parametrize("name", URLS)
 @pytest.mark.parametrize("file", ["mnemolite.toml", ".env"])
-def test_a_tree_cannot_say_who_keeps_what_is_asked(file: str, tmp_path: Path, environ: dict[str, str]) -> None:
-    line = "redis_url = 'redis://x'" if file.endswith("toml") else "MNEMOLITE_REDIS_URL=redis://x"
+def test_a_tree_cannot_say_who_keeps_what_is_asked(
+    name: str, file: str, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    line = f"{name} = '{URLS[name]}'" if file.endswith("toml") else f"MNEMOLITE_{name.upper()}={URLS[name]}"
     (tmp_path / file).write_text(line)
-    with pytest.raises(InvalidInput, match=f"redis_url stands in .*{file}; only the user's own settings may"):
+    with pytest.raises(InvalidInput, match=f"{name} stands in .*{file}; only the user's own settings may"):
         Settings.load(tmp_path, environ)
 
 
-def test_redis_is_where_redis_url_says_unless_our_own_says_otherwise(tmp_path: Path, environ: dict[str, str]) -> None:
-    (tmp_path / ".env").write_text("REDIS_URL=redis://of-the-tree\n")
-    for url in ("redis://h:1/0", "rediss://h", "unix:///run/redis.sock"):
-        assert Settings.load(tmp_path, {**environ, "REDIS_URL": url}).redis_url == url
-    for foreign in ("", "memory://", "redis+sentinel://h"):  # of another program
-        assert Settings.load(tmp_path, {**environ, "REDIS_URL": foreign}).redis_url == ""
-    both = {**environ, "REDIS_URL": "redis://h", "MNEMOLITE_REDIS_URL": "redis://:a-password@own"}
-    settings = Settings.load(tmp_path, both)
-    assert settings.redis_url == "redis://:a-password@own"
-    assert "a-password" not in repr(settings)
-    for name, wrong in (("MNEMOLITE_REDIS_URL", "http://:a-password@own"), ("REDIS_URL", "redis://:a-password @own")):
-        with pytest.raises(InvalidInput, match=r"redis_url in the environment.* is \*\*\*") as refused:
-            Settings.load(tmp_path, {**environ, name: wrong})
+@pytest.mark.parametrize(
+    ("name", "kinds", "foreign"),
+    [
+        ("database_url", ("postgresql://me@h:1/db", "postgres://h/db"), ("", "mysql://h/db", "postgresql+asyncpg://h")),
+        (
+            "redis_url",
+            ("redis://h:1/0", "rediss://h", "unix:///run/redis.sock"),
+            ("", "memory://", "redis+sentinel://h"),
+        ),
+    ],
+)
+def test_a_server_is_where_its_url_says_unless_our_own_says_otherwise(
+    name: str, kinds: tuple[str, ...], foreign: tuple[str, ...], tmp_path: Path, environ: dict[str, str]
+) -> None:
+    def read(**more: str) -> str:
+        loaded = Settings.load(tmp_path, {**environ, **more})
+        assert "a-password" not in repr(loaded)
+        return str(getattr(loaded, name))
+
+    variable, own = name.upper(), f"MNEMOLITE_{name.upper()}"
+    (tmp_path / ".env").write_text(f"{variable}={kinds[0]}\n")
+    for url in kinds:
+        assert read(**{variable: url}) == url
+    for url in foreign:  # of another program
+        assert read(**{variable: url}) == ""
+    secret = kinds[0].replace("://", "://:a-password@")
+    assert read(**{variable: kinds[0], own: secret}) == secret
+    for where, wrong in ((own, "http://:a-password@own"), (variable, secret.replace("@", " @"))):
+        with pytest.raises(InvalidInput, match=rf"{name} in the environment.* is \*\*\*") as refused:
+            read(**{where: wrong})
         assert "a-password" not in str(refused.value)
 
 

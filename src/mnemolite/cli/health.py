@@ -14,7 +14,7 @@ from mnemolite import __version__
 from mnemolite.errors import MnemoError
 from mnemolite.memory import Memory
 from mnemolite.settings import Settings
-from mnemolite.wiring import check_model, database, find_root, open_memory, open_notes, tree_folder
+from mnemolite.wiring import check_model, find_root, open_memory, open_notes, tree_folder
 
 
 @click.command("stats")
@@ -133,8 +133,7 @@ def _grammars() -> str:
 
 
 def _index(root: Path) -> str:
-    settings = Settings.load(root)
-    if not database(root, settings).is_file():
+    if find_root(root) != root:
         return f"none at {root}; 'mnemolite index {root}' makes it"
     with open_memory(root, create=False) as memory:
         [tree] = memory.trees

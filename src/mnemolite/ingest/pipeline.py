@@ -106,7 +106,7 @@ def run(
         EmbedderUnavailable: a model cannot be loaded; what was stored before stays.
     """
     start, started_ns = time.perf_counter(), time.time_ns()
-    with store.writer():
+    with store.writer(source):
         todo = changes(root, source, store, max_bytes)
         report = Report(files=todo.files, removed=len(todo.removed), skipped=Counter(todo.skipped))
         report.skipped_paths = {reason: list(paths) for reason, paths in todo.skipped_paths.items()}

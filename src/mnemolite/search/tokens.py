@@ -24,11 +24,11 @@ _FOREIGN_PART = re.compile(rf"\d+|[{_UNSPACED}]+|[^\W\d_{_UNSPACED}]+")
 
 @dataclass(frozen=True)
 class Fields:
-    """The terms of a chunk, by where they stand, each a text of terms parted by spaces."""
+    """The terms of a chunk, by where they stand, in order."""
 
-    name: str
-    path: str
-    body: str
+    name: list[str]
+    path: list[str]
+    body: list[str]
 
 
 def terms(text: str) -> list[str]:
@@ -50,9 +50,9 @@ def words(text: str) -> list[str]:
 def fields(chunk: Chunk) -> Fields:
     """What a store indexes of *chunk*. The name stands in the body too, so a body match needs no second field."""
     return Fields(
-        name=" ".join(terms(" ".join((chunk.parent, chunk.name, *(s for s in chunk.symbols if s != chunk.name))))),
-        path=" ".join(terms(telling_path(chunk))),
-        body=" ".join(terms(chunk.text)),
+        name=terms(" ".join((chunk.parent, chunk.name, *(s for s in chunk.symbols if s != chunk.name)))),
+        path=terms(telling_path(chunk)),
+        body=terms(chunk.text),
     )
 
 

@@ -15,8 +15,6 @@ from mnemolite.types import Card, Chunk, Ranking, Scope, Space
 if TYPE_CHECKING:
     from mnemolite.types import Vector
 
-WHOLE = "."  # the label of a tree searched alone: its paths need no prefix
-
 
 @dataclass(frozen=True)
 class Member:

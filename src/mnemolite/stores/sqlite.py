@@ -12,6 +12,7 @@ import apsw
 
 from mnemolite.search import expand
 from mnemolite.stores import globs, sqlite_write
+from mnemolite.stores.bm25 import ALTERNATIVE_ROWS, BODY_WEIGHT, MAX_TERMS, NAME_WEIGHT, PATH_WEIGHT
 from mnemolite.stores.sqlite_connection import REBUILD, Database, changes, fetch
 from mnemolite.stores.sqlite_spaces import StoredSpace, stored_space, stored_spaces
 from mnemolite.types import Card, Chunk, FileState, Indexed, Kind, Ranking, Scope, Space, Stats, nanoseconds
@@ -21,15 +22,10 @@ if TYPE_CHECKING:  # numpy, which these import, is loaded by the first call that
     from mnemolite.stores.sqlite_vectors import Ids, NumpyVectors
     from mnemolite.types import Vector
 
-NAME_WEIGHT = 5.0  # of BM25; with the path's, best of eight pairs in docs/performance.md
-PATH_WEIGHT = 4.0
-BODY_WEIGHT = 1.0
-MAX_TERMS = 64  # a pasted file would otherwise match every chunk, slowly
 # matches of any term that are scored: 8 ms at 50,000 chunks instead of 17, and 97 % of the same ten hits
 ANY_ROWS = 20_000
 MANY_SEGMENTS = 4  # of the index of words; SQLite itself merges four of a size
 WORTH_MERGING = 8  # once an eighth of it lies outside its largest segment
-ALTERNATIVE_ROWS = 300  # matches of alternatives that are scored, or a quarter of those of the words if that is more
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
@@ -83,7 +79,8 @@ class SqliteStore:
         )
 
     @contextmanager
-    def writer(self) -> Iterator[None]:
+    def writer(self, source: str = "") -> Iterator[None]:
+        """Of the whole file, whatever *source*."""
         with self.database.lock.held():
             yield
             if not self.database.readonly:
@@ -250,17 +247,17 @@ class SqliteStore:
             )
 
     def nearest(self, space: Space, vector: Vector, scope: Scope, limit: int) -> Ranking:
-        from mnemolite.stores.sqlite_vectors import check
+        from mnemolite.stores.vectors import unit
 
-        unit = check(vector, space)
+        wanted = unit(vector, space)
         if self._extension and not self.database.readonly:
             self._extension.refresh(self.database)
         with self.database.reading() as connection:
             stored = stored_space(connection, space)
-            if stored is None or unit is None:
+            if stored is None or wanted is None:
                 return []
             allowed = self._allowed_ids(connection, scope) if scope else None
-            return self._vectors(stored).nearest(connection, stored, unit, allowed, limit)
+            return self._vectors(stored).nearest(connection, stored, wanted, allowed, limit)
 
     def spaces(self) -> list[Space]:
         with self.database.reading() as connection:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from mnemolite.errors import SpaceMismatch
+from mnemolite.stores.spaces import mismatch
 from mnemolite.stores.sqlite_connection import fetch
 from mnemolite.types import Domain, Space
 
@@ -47,10 +47,7 @@ def stored_space(connection: apsw.Connection, space: Space) -> StoredSpace | Non
         if stored.space == space:
             return stored
         if stored.space.domain == space.domain:
-            raise SpaceMismatch(
-                f"the index holds {space.domain} vectors of {_described(stored.space)}, the model is now"
-                f" {_described(space)}; run 'mnemolite index rebuild', or go back to the first model"
-            )
+            raise mismatch(stored.space, space)
     return None
 
 
@@ -64,7 +61,3 @@ def make_space(connection: apsw.Connection, space: Space) -> StoredSpace:
         f"CREATE TABLE vectors_{number} (chunk INTEGER PRIMARY KEY, block INTEGER, vector BLOB NOT NULL)"
     )
     return StoredSpace(id=number, space=space, changed=0, mirrored=None)
-
-
-def _described(space: Space) -> str:
-    return f"{space.model} ({space.dimension} dimensions, fingerprint {space.fingerprint})"

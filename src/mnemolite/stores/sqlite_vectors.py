@@ -22,9 +22,9 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from mnemolite.errors import InvalidInput
 from mnemolite.stores.sqlite_connection import fetch
 from mnemolite.stores.sqlite_spaces import StoredSpace
+from mnemolite.stores.vectors import unit_rows
 from mnemolite.types import Ranking, Space
 
 if TYPE_CHECKING:
@@ -106,39 +106,9 @@ class NumpyVectors:
             return held
 
 
-def check(vector: Vector, space: Space) -> Vector | None:
-    """
-    *vector* at unit length, None for a zero vector.
-
-    Raises:
-        InvalidInput: it has not the space's dimension, or a component is not finite.
-    """
-    vector = np.asarray(vector, dtype=np.float32)
-    if vector.shape != (space.dimension,):
-        raise InvalidInput(f"the vector has shape {vector.shape}, the space {space.model} has ({space.dimension},)")
-    if not np.isfinite(vector).all():
-        raise InvalidInput("the vector has components that are not finite numbers")
-    length = float(np.linalg.norm(vector.astype(np.float64)))
-    return (vector / length).astype(np.float32) if length else None
-
-
 def quantise(matrix: Matrix, space: Space, count: int) -> Rows:
-    """
-    The rows at unit length, as stored.
-
-    Raises:
-        InvalidInput: not *count* rows of the space's dimension, or a component is not finite.
-    """
-    matrix = np.asarray(matrix, dtype=np.float32)
-    if matrix.shape != (count, space.dimension):
-        raise InvalidInput(
-            f"{space.model} gave vectors of shape {matrix.shape} for {count} chunks, not ({count}, {space.dimension})"
-        )
-    if not np.isfinite(matrix).all():
-        raise InvalidInput(f"{space.model} gave vectors with components that are not finite numbers")
-    lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64))
-    lengths[lengths == 0] = 1
-    rows: Rows = np.rint(matrix * (SCALE / lengths)[:, None]).astype(np.int16)
+    """The rows at unit length, as stored."""
+    rows: Rows = np.rint(unit_rows(matrix, space, count, float(SCALE))).astype(np.int16)
     return rows
 
 

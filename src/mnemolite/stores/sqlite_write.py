@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from mnemolite.errors import InvalidInput
 from mnemolite.search import tokens
+from mnemolite.stores.documents import checked
 from mnemolite.stores.sqlite_connection import changes, fetch
 from mnemolite.stores.sqlite_spaces import make_space, stored_space, stored_spaces
 from mnemolite.types import Indexed, telling_path
@@ -21,20 +21,9 @@ if TYPE_CHECKING:
 Key = tuple[int, str]  # source id, path
 
 
-def check(item: Indexed) -> None:
-    """
-    Raises:
-        InvalidInput: not one digest per chunk.
-    """
-    if len(item.digests) != len(item.chunks):
-        raise InvalidInput(f"{item.document.path}: {len(item.digests)} digests for {len(item.chunks)} chunks")
-
-
 def put(connection: apsw.Connection, items: Iterable[Indexed]) -> None:
     """Whole documents; one given twice is stored as given last."""
-    batch = {(item.document.source, item.document.path): item for item in items}
-    for item in batch.values():
-        check(item)
+    batch = checked(items)
     change = changes(connection) + 1
     sources = source_ids(connection, {source for source, _ in batch})
     keys = [(sources[source], path) for source, path in batch]
@@ -141,7 +130,7 @@ def insert_text(connection: apsw.Connection, items: Sequence[tuple[Key, Indexed]
         ids.append(range(next_id, next_id + len(item.chunks)))
         for number, chunk, digest in zip(ids[-1], item.chunks, item.digests, strict=True):
             fields = tokens.fields(chunk)
-            words.append((number, fields.name, fields.path, fields.body))
+            words.append((number, " ".join(fields.name), " ".join(fields.path), " ".join(fields.body)))
             if chunk.name or chunk.symbols:
                 names.append((number, "\n".join(dict.fromkeys((chunk.name, *chunk.symbols)))))
             chunks.append(

@@ -1,0 +1,149 @@
+"""Which sources a database holds, and which models' vectors of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from mnemolite.stores.postgres_connection import Connection
+from mnemolite.stores.spaces import mismatch
+from mnemolite.types import Domain, Space
+
+
+@dataclass(frozen=True)
+class StoredSpace:
+    id: int
+    space: Space
+    indexed_to: int  # chunks up to this one are in the HNSW index; later ones are scanned
+
+    @property
+    def table(self) -> str:
+        return f"vectors_{self.id}"
+
+
+@dataclass(frozen=True)
+class Source:
+    id: int
+    name: str
+    chunks: int
+    spaces: Mapping[Domain, int]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What there is in a collection."""
+
+    sources: Mapping[str, Source]
+    spaces: Mapping[int, StoredSpace]
+    chunks: int  # of all collections
+
+    def find(self, space: Space, sources: Collection[Source]) -> StoredSpace | None:
+        """
+        What is held of *space*, None when nothing is of its domain.
+
+        Raises:
+            SpaceMismatch: one of *sources* has another model's vectors for this domain.
+        """
+        for source in sources:
+            used = self.spaces.get(source.spaces.get(space.domain, 0))
+            if used is not None and used.space != space:
+                raise mismatch(used.space, space, f"the index of {source.name}")
+        return next((stored for stored in self.spaces.values() if stored.space == space), None)
+
+
+def read_catalogue(connection: Connection, collection: str) -> Catalogue:
+    spaces = {stored.id: stored for stored in stored_spaces(connection, collection)}
+    rows = connection.execute(
+        "SELECT id, name, chunks, (SELECT coalesce(sum(chunks), 0)::bigint FROM sources),"
+        " ARRAY(SELECT domain || ' ' || space FROM source_spaces WHERE source = id)"
+        " FROM sources WHERE collection = %s ORDER BY name",
+        (collection,),
+    ).fetchall()
+    sources = {}
+    for id, name, chunks, _, used in rows:
+        by_domain = {Domain(domain): int(space) for domain, _, space in (each.partition(" ") for each in used)}
+        sources[name] = Source(id, name, chunks, by_domain)
+    return Catalogue(sources, spaces, rows[0][3] if rows else 0)
+
+
+def stored_spaces(connection: Connection, collection: str) -> list[StoredSpace]:
+    rows = connection.execute(
+        "SELECT id, indexed_to, domain, model, dimension, fingerprint FROM spaces WHERE collection = %s ORDER BY id",
+        (collection,),
+    )
+    return [
+        StoredSpace(
+            id=number,
+            indexed_to=indexed_to,
+            space=Space(domain=Domain(domain), model=model, dimension=dimension, fingerprint=fingerprint),
+        )
+        for number, indexed_to, domain, model, dimension, fingerprint in rows
+    ]
+
+
+def use_space(connection: Connection, collection: str, source: int, space: Space) -> StoredSpace:
+    """
+    The space, made when it is new, for vectors of *source*; nobody drops it before the transaction ends.
+
+    Raises:
+        SpaceMismatch: the source has another model's vectors for this domain.
+    """
+    stored = _locked(connection, collection, space)
+    [(used,)] = connection.execute(
+        "INSERT INTO source_spaces (source, domain, space) VALUES (%s, %s, %s)"
+        " ON CONFLICT (source, domain) DO UPDATE SET space = source_spaces.space RETURNING space",
+        (source, space.domain.value, stored.id),
+    )
+    if used != stored.id:
+        others = {each.id: each for each in stored_spaces(connection, collection)}
+        if not forget_unused(connection, [source], [others[used]]):
+            raise mismatch(others[used].space, space)
+        return use_space(connection, collection, source, space)
+    return stored
+
+
+def forget_unused(connection: Connection, sources: Collection[int], spaces: Collection[StoredSpace]) -> bool:
+    """Takes *sources* out of those *spaces* they have no vectors in, and drops what no source is in; False if none."""
+    forgotten = False
+    for stored in spaces:
+        left = connection.execute(
+            f"DELETE FROM source_spaces WHERE space = %s AND source = ANY(%s)"
+            f" AND NOT EXISTS (SELECT FROM {stored.table} WHERE {stored.table}.source = source_spaces.source)",
+            (stored.id, list(sources)),
+        )
+        if left.rowcount:
+            forgotten = True
+            # the lock first, for what others have begun to put into the space is seen by a statement begun after it
+            connection.execute("SELECT FROM spaces WHERE id = %s FOR UPDATE", (stored.id,))
+            gone = connection.execute(
+                "DELETE FROM spaces WHERE id = %s AND NOT EXISTS (SELECT FROM source_spaces WHERE space = spaces.id)",
+                (stored.id,),
+            )
+            if gone.rowcount:
+                connection.execute(f"DROP TABLE {stored.table}")
+    return forgotten
+
+
+def _locked(connection: Connection, collection: str, space: Space) -> StoredSpace:
+    key = (collection, space.domain.value, space.model, space.dimension, space.fingerprint)
+    while True:
+        found = connection.execute(
+            "SELECT id, indexed_to FROM spaces WHERE collection = %s AND domain = %s AND model = %s AND dimension = %s"
+            " AND fingerprint = %s FOR KEY SHARE",
+            key,
+        ).fetchone()
+        if found:
+            return StoredSpace(id=found[0], space=space, indexed_to=found[1])
+        made = connection.execute(
+            "INSERT INTO spaces (collection, domain, model, dimension, fingerprint) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING RETURNING id",
+            key,
+        ).fetchone()
+        if made:
+            stored = StoredSpace(id=made[0], space=space, indexed_to=0)
+            connection.execute(
+                f"CREATE TABLE {stored.table}"
+                f" (chunk bigint PRIMARY KEY, source integer NOT NULL, vector halfvec({space.dimension}));"
+                f" CREATE INDEX ON {stored.table} (source)"
+            )
+            return stored
