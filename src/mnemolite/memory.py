@@ -181,16 +181,20 @@ class Memory:
             seconds={"fresh": fresh, **found.seconds},
         )
 
-    def similar(self, path: str, line: int, limit: int = 10, scope: Scope = Scope()) -> Results:
+    def similar(
+        self, path: str, line: int, limit: int = 10, scope: Scope = Scope(), *, freshness: Freshness = "refresh"
+    ) -> Results:
         """
         Chunks near in meaning to the one at *line* (1-based) of *path* (relative to a tree's root), itself left out.
 
         Raises:
             NotFound: no such line is indexed.
         """
+        stale = self._freshen(freshness, lambda _: None)
         chunk, store = self._chunk_at(path, line)
         found = similar(chunk.id, store, self._embedders, scope, limit)
-        return replace(found, hits=self._pinned(found.hits, [(store, hit.chunk.path) for hit in found.hits]))
+        pinned = self._pinned(found.hits, [(store, hit.chunk.path) for hit in found.hits])
+        return replace(found, hits=pinned, degraded=(*stale, *found.degraded))
 
     def read(self, path: str, first: int, last: int) -> list[Chunk]:
         """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound, Outdated
@@ -134,7 +135,12 @@ class Notebook:
         return self._change(id, lambda note: changed(note, note.updated_at, deleted_at=self._clock()))
 
     def restore(self, id: str) -> Note:
-        """The note that had been removed; one that is not removed stays as it is."""
+        """
+        The note that had been removed.
+
+        Raises:
+            NotFound: there is none such, or it is not removed.
+        """
         return self._change(id, lambda note: changed(note, note.updated_at, deleted_at=None), deleted=True)
 
     def purge(self, id: str) -> Note:
@@ -228,8 +234,9 @@ class Notebook:
             yield from self._store.notes(batch)
 
     def due(self, limit: int = 20) -> list[Note]:
-        """Active notes to be looked at again, the longest due first, then those never reviewed."""
-        return self.select(NoteFilter(due=self._clock(), statuses=(Status.ACTIVE,), limit=limit))
+        """Notes that hold and are to be looked at again, the longest due first, then those never reviewed."""
+        active = self.each(NoteFilter(due=self._clock(), statuses=(Status.ACTIVE,)))
+        return list(islice((note for note in active if not note.superseded_by), limit))
 
     def titles(self, ids: Sequence[str]) -> Mapping[str, Note]:
         """Notes by id, whatever their project: what the links of a note lead to."""
@@ -345,10 +352,11 @@ class Notebook:
             more = ", ..." if len(fitting) > NAMED else ""
             raise InvalidInput(f"{id!r} may mean {named}{more}; type more of the id")
         if found:
-            state = "has been removed; 'note restore' brings it back" if not deleted else "is not removed"
+            back = "'note restore', or 'forget' with undo, brings it back"
+            state = f"has been removed; {back}" if not deleted else "is not removed"
             raise NotFound(f"note {found[0].id} {state}")
         where = f"project {self.project!r} or among the global ones" if self.projects else "any project"
-        raise NotFound(f"no note {id!r} in {where}; 'note list' shows those that are there")
+        raise NotFound(f"no note {id!r} in {where}; 'note list', or 'recall', shows those that are there")
 
     def _check_circle(self, own: Note, other: Note) -> None:
         seen, todo = {other.id}, [other]

@@ -325,6 +325,9 @@ def test_reviews_follow_sm_2(notes: Notebook, desk: Desk) -> None:
     assert [each.id for each in notes.due()] == [note.id]
     with pytest.raises(InvalidInput, match=r"must be 0 \(forgotten\) to 5"):
         notes.review(note.id, 6)
+    newer = notes.add("Learn this instead")
+    notes.link(newer.id, Relation.SUPERSEDES, note.id)
+    assert [each.id for each in notes.due(1)] == [newer.id]
 
 
 def test_looking_counts_and_changes_nothing_else(notes: Notebook) -> None:

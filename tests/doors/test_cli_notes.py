@@ -251,7 +251,6 @@ def test_a_note_says_how_the_code_it_points_at_stands(shell: Shell) -> None:
     hit, *_ = shell.json("search", "charge a card")["hits"]
     assert (hit["notes"][0]["id"], hit["notes"][0]["standing"]["state"]) == (id, "drifted")
     (shell.folder / "refund.py").write_text("def refund_card(card, cents):\n    return card.take(-cents)\n")
-    shell("index", ".")
     assert f"note {id} decision Hold first ({drifted})" in shell("similar", "refund.py:1")
     for found in (shell.json("note", "show", id), *shell.json("note", "search", "hold")["hits"]):
         assert [standing["changed"] for standing in found["standings"]] == [pytest.approx(1 / 3)]

@@ -261,7 +261,7 @@ def test_what_is_remembered_is_recalled_changed_and_forgotten(tree: Path) -> Non
         assert [note["place"] for note in kept] == [second["place"]]
 
         agent.answer("forget", id=second["place"])
-        assert "has been removed" in agent.error("fetch", place=second["place"])
+        assert "'forget' with undo, brings it back" in agent.error("fetch", place=second["place"])
         agent.answer("forget", id=second["place"], undo=True)
         assert agent.answer("status")["notes"] == {"bug": 1, "reference": 1}
 

@@ -120,7 +120,7 @@ class CodeTools:
         stale = kept.settle(WAIT_SECONDS, on_wait=end_if_cancelled)
         return _found(
             kept,
-            kept.memory.similar(file, first, limit, _scope(path, language, kind)),
+            kept.memory.similar(file, first, limit, _scope(path, language, kind), freshness="skip"),
             stale,
             "",
             max_tokens,
