@@ -35,3 +35,7 @@ class RerankerUnavailable(MnemoError):
 
 class StoreUnavailable(MnemoError):
     """The store cannot be read or written: corrupt, full, unreadable, or made by a newer version."""
+
+
+class Forbidden(MnemoError):
+    """The caller is known, and may not do this."""

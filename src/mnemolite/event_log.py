@@ -105,6 +105,17 @@ class EventLog:
             raise NotFound(f"no event {id!r}")
         return self.get(id)
 
+    def merge_metadata(self, id: str, metadata: Mapping[str, Any]) -> Event:
+        """
+        The event with the keys of *metadata* added to what it had, or in place of them; two at once do not undo each
+        other.
+
+        Raises:
+            NotFound: there is no such event.
+        """
+        with self._index.writer():
+            return self.set_metadata(id, {**self.get(id).metadata, **metadata})
+
     def delete(self, *ids: str) -> int:
         """How many of them there were."""
         return self._store.delete_events(ids)

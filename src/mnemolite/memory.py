@@ -10,7 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput, NotFound, SpaceMismatch, StoreUnavailable
+from mnemolite.errors import (
+    Conflict,
+    EmbedderUnavailable,
+    InvalidInput,
+    NotFound,
+    RerankerUnavailable,
+    SpaceMismatch,
+    StoreUnavailable,
+)
 from mnemolite.ingest import pipeline
 from mnemolite.ingest.pipeline import Changes, Progress, Report
 from mnemolite.ports import Embedder, Index, Reranker, Store
@@ -25,6 +33,7 @@ from mnemolite.types import (
     Domain,
     Hit,
     Query,
+    Ranking,
     Results,
     Role,
     Scope,
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
     from mnemolite.event_log import EventLog
     from mnemolite.notebook import Notebook
     from mnemolite.records import Anchor
+    from mnemolite.repositories import Repositories
     from mnemolite.types import Vector
 
 NOTES_BESIDE = 3  # shown with hits of code, at most
@@ -86,11 +96,15 @@ class Memory:
         reranker: Reranker | None = None,
         open_records: Callable[[bool], Records | None] = lambda create: None,
         open_code: Callable[[], Memory | None] = lambda: None,
+        *,
+        repositories: Repositories | None = None,
     ) -> None:
         """
         *open_records* is called when notes or events are first needed; True asks to make what is not there. *open_code*
-        is called when a memory of no tree needs the one that notes point into.
+        is called when a memory of no tree needs the one that notes point into. *repositories*, of a server, are what
+        *index* holds.
         """
+        self._repositories = repositories
         self._open_code = open_code
         self._code: Memory | None = None
         self._open_records = open_records
@@ -110,6 +124,13 @@ class Memory:
     @property
     def embedders(self) -> tuple[Embedder, ...]:
         return self._embedders
+
+    @property
+    def repositories(self) -> Repositories:
+        """What a server holds instead of trees."""
+        if self._repositories is None:
+            raise NotFound("this memory is of source trees, not of a server's repositories")
+        return self._repositories
 
     @property
     def notes(self) -> Notebook:
@@ -269,7 +290,7 @@ class Memory:
         Raises:
             InvalidInput: nothing in *text* can be embedded.
         """
-        vector: Vector = self._embedder(domain).embed([text], role)[0]
+        vector: Vector = self.embedder(domain).embed([text], role)[0]
         if not vector.any():
             raise InvalidInput("nothing in the text can be embedded: it has no letters or digits")
         return vector
@@ -278,8 +299,36 @@ class Memory:
         """Cosine of a query and a passage of code, -1..1."""
         return float(self.embed(query, Domain.CODE, Role.QUERY) @ self.embed(code, Domain.CODE, Role.PASSAGE))
 
+    def rank(self, query: str, passages: Sequence[str]) -> Ranking:
+        """
+        All *passages*, by number, with how well each answers *query*, best first: by the configured reranker in its own
+        unit, else by cosine.
+
+        Raises:
+            RerankerUnavailable: the reranker failed, or did not order all of them.
+        """
+        if self._reranker is not None:
+            ranking = self._reranker.rank(query, dict(enumerate(passages)), len(passages))
+            if {number for number, _ in ranking} != set(range(len(passages))):
+                raise RerankerUnavailable(f"its answer is no order of the {len(passages)} passages given")
+            return ranking
+        embedder = self.embedder(Domain.TEXT)
+        [asked] = embedder.embed([query], Role.QUERY)
+        scores = (embedder.embed(passages, Role.PASSAGE) @ asked).tolist()
+        return sorted(enumerate(scores), key=lambda scored: -scored[1])
+
     def space(self, domain: Domain) -> Space:
-        return self._embedder(domain).space
+        return self.embedder(domain).space
+
+    def embedder(self, domain: Domain) -> Embedder:
+        """
+        Raises:
+            InvalidInput: no model of *domain* is configured.
+        """
+        for embedder in self._embedders:
+            if embedder.space.domain in (domain, Domain.HYBRID):
+                return embedder
+        raise InvalidInput(f"no embedding model for {domain} is configured")
 
     def changes(self) -> list[Changes]:
         """What differs between each tree and its index, by size and time."""
@@ -292,6 +341,8 @@ class Memory:
     def close(self) -> None:
         for tree in self._trees:
             tree.store.close()
+        if self._repositories is not None:
+            self._repositories.store.close()
         if self._records is not None:
             self._records.notes.index.close()
         if self._code is not None:
@@ -345,12 +396,6 @@ class Memory:
             if self._code is None:
                 self._code = self._open_code()
             return self._code
-
-    def _embedder(self, domain: Domain) -> Embedder:
-        for embedder in self._embedders:
-            if embedder.space.domain in (domain, Domain.HYBRID):
-                return embedder
-        raise InvalidInput(f"no embedding model for {domain} is configured")
 
     def _chunk_at(self, path: str, line: int) -> tuple[Chunk, Store]:
         for tree in self._trees:

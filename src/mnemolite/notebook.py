@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -71,6 +72,13 @@ class Notebook:
         self._reranker = reranker
         self._clock = clock
         self._records = RecordIndex(index, self._embedders, store.unindexed, self._index)
+
+    def within(self, projects: Sequence[str]) -> Notebook:
+        """The same notes, seen from exactly *projects*; () is every one."""
+        seen = copy(self)
+        seen.project = projects[0] if projects else GLOBAL
+        seen.projects = tuple(projects)
+        return seen
 
     # Writing
 

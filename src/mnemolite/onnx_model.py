@@ -6,21 +6,28 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mnemolite.errors import MnemoError
+from mnemolite.errors import InvalidInput, MnemoError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession, SessionOptions
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
 
 MAX_TOKENS = 512  # what most such models are trained with
 BATCH_TOKENS = 2048  # with padding: what attention needs of memory grows with its square
 MAX_THREADS = 8
 _PADDING = ("[PAD]", "<pad>")
 _GRAPH_BYTES = 8 * 2**20  # the nodes of a graph stand before its weights
+
+
+class Tokens(NamedTuple):
+    """Of a text or a pair, with those that the model wants around it."""
+
+    ids: Sequence[int]
+    types: Sequence[int]  # 1 for those of a pair's second text
 
 
 @dataclass(frozen=True)
@@ -73,27 +80,52 @@ class OnnxModel:
             raise failure(f"{file} wants {', '.join(sorted(unknown))}, which nothing here gives")
         self._tokenizer.no_padding()  # that of MiniLM pads to 128
         cut = self._tokenizer.truncation
-        self._tokenizer.enable_truncation(max_tokens or min(MAX_TOKENS, cut["max_length"] if cut else MAX_TOKENS))
+        self._cut = max_tokens or min(MAX_TOKENS, cut["max_length"] if cut else MAX_TOKENS)
+        self._tokenizer.enable_truncation(self._cut)
+        framed, bare = self.encode("a").ids, self.tokens("a")
+        before = next((place for place in range(len(framed)) if framed[place : place + len(bare)] == bare), 0)
+        self._frame = framed[:before], framed[before + len(bare) :]
         self._padding = next((id for t in _PADDING if (id := self._tokenizer.token_to_id(t)) is not None), 0)
 
-    def encode(self, text: str, other: str | None = None) -> Encoding:
-        """*text*, or a pair of texts, as tokens."""
-        return self._tokenizer.encode(text, other)
+    @property
+    def max_tokens(self) -> int:
+        """Of a text alone, without those around it."""
+        return self._cut - sum(map(len, self._frame))
 
-    def run(self, encodings: Sequence[Encoding]) -> Iterator[Batch]:
+    def tokens(self, text: str) -> list[int]:
+        """The ids of all tokens of *text* itself, also of those that a run would cut."""
+        found = self._tokenizer.encode(text, add_special_tokens=False)
+        return [id for part in (found, *found.overflowing) for id in part.ids]
+
+    def encode(self, text: str, other: str | None = None) -> Tokens:
+        """*text*, or a pair of texts, cut to what the model can take."""
+        found = self._tokenizer.encode(text, other)
+        return Tokens(found.ids, found.type_ids)
+
+    def framed(self, ids: Sequence[int]) -> Tokens:
+        """What *ids*, of :meth:`tokens`, are to the model, as :meth:`encode` gives it of their text."""
+        count = self._tokenizer.get_vocab_size()
+        if wrong := [id for id in ids if not 0 <= id < count]:
+            raise InvalidInput(f"{wrong[0]} is no token of the model: its tokens are 0..{count - 1}")
+        before, after = self._frame
+        whole = [*before, *ids[: self.max_tokens], *after]
+        return Tokens(whole, [0] * len(whole))
+
+    def run(self, given: Sequence[Tokens]) -> Iterator[Batch]:
         """Every text is in one of the batches; what the model says of it does not depend on the others."""
-        for places in self._batches([len(encoding) for encoding in encodings]):
-            chosen = [encodings[place] for place in places]
+        for places in self._batches([len(tokens.ids) for tokens in given]):
+            chosen = [given[place] for place in places]
+            mask = _table([[1] * len(tokens.ids) for tokens in chosen], 0)
             inputs = {
-                "input_ids": _table([encoding.ids for encoding in chosen], self._padding),
-                "attention_mask": _table([encoding.attention_mask for encoding in chosen], 0),
-                "token_type_ids": _table([encoding.type_ids for encoding in chosen], 0),
+                "input_ids": _table([tokens.ids for tokens in chosen], self._padding),
+                "attention_mask": mask,
+                "token_type_ids": _table([tokens.types for tokens in chosen], 0),
             }
             try:
                 [output] = self._session.run([self._output], {name: inputs[name] for name in self._inputs})
             except Exception as error:
                 raise self._failure(f"the model at {self._file} failed: {error}") from error
-            yield Batch(places, inputs["attention_mask"], output)
+            yield Batch(places, mask, output)
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         batch: list[int] = []

@@ -7,7 +7,21 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mnemolite.types import CacheLevel, Card, Chunk, FileState, Indexed, Ranking, Role, Scope, Space, Stats
+from mnemolite.types import (
+    CacheLevel,
+    Card,
+    Chunk,
+    FileState,
+    Indexed,
+    ModelState,
+    Ranking,
+    Role,
+    Scope,
+    Source,
+    Space,
+    Stats,
+    Text,
+)
 
 if TYPE_CHECKING:
     from mnemolite.records import Event, EventFilter, Link, Note, NoteChange, NoteFilter
@@ -24,7 +38,19 @@ class Embedder(Protocol):
     @property
     def space(self) -> Space: ...
 
-    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+    @property
+    def state(self) -> ModelState: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Of one text; what follows them is not embedded."""
+        ...
+
+    def tokens(self, text: str) -> Sequence[int]:
+        """The ids of all its tokens, also of those past :attr:`max_tokens`."""
+        ...
+
+    def embed(self, texts: Sequence[Text], role: Role) -> Matrix:
         """
         One unit row per text, in order: (n, dimension) float32. A text with nothing to embed gives a zero row.
 
@@ -32,6 +58,7 @@ class Embedder(Protocol):
 
         Raises:
             EmbedderUnavailable: the model cannot be loaded or reached.
+            InvalidInput: a text was given as tokens, and one of them is none of the model's.
         """
         ...
 
@@ -182,6 +209,10 @@ class Store(Index, Protocol):
         ...
 
     def add_poison(self, digest: str, reason: str) -> None: ...
+
+    def sources(self) -> list[Source]:
+        """By name, those that have a document."""
+        ...
 
     def version(self) -> int:
         """A number that changes whenever anything stored changes, by whatever process."""

@@ -338,4 +338,7 @@ def _utc(holder: object, name: str) -> None:
         return
     if moment.tzinfo is None:
         raise InvalidInput(f"{name} {moment.isoformat()} has no time zone; append Z or an offset such as +02:00")
-    object.__setattr__(holder, name, moment.astimezone(UTC))
+    try:
+        object.__setattr__(holder, name, moment.astimezone(UTC))
+    except OverflowError as error:
+        raise InvalidInput(f"{name} {moment.isoformat()} is outside the years 1 to 9999 in UTC") from error

@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # of a server: embeddings of queries are kept there too, for other servers; also REDIS_URL; never shown
     redis_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
     perf_model_idle_timeout_minutes: Annotated[float, Meta(ge=0, le=1e6)] = 10.0  # then it is unloaded; 0 keeps it
+    ram_budget_mb: Annotated[int, Meta(ge=1)] = 900  # of the process: no second model is loaded above it
     lexical_weight: Annotated[float, Meta(ge=0)] = 0.5  # of the list in the fusion
     vector_weight: Annotated[float, Meta(ge=0)] = 1.0
     signals_off: str = ""  # names of ranking signals to leave out, parted by commas
@@ -73,6 +74,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             name: "***" if name in _SECRET and value else value for name, value in msgspec.structs.asdict(self).items()
         }
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    # of `mnemolite serve`; lists are separated by commas in the environment
+    index_roots: tuple[str, ...] = ()  # folders that may be indexed by their path, with all below them
+    keys_file: str = ""  # API keys, hashed; "" is keys.json in data_dir
+    allowed_hosts: tuple[str, ...] = ()  # names it may be called by, besides those of this machine
+    cors_origins: tuple[str, ...] = ()  # sites whose pages may call it from a browser
+    rate_per_minute: Annotated[int, Meta(ge=0)] = 6000  # requests of one key, or of one address; 0 is any number
+    max_body_bytes: Annotated[int, Meta(ge=1)] = 32 * 2**20
+    request_seconds: Annotated[float, Meta(gt=0)] = 60.0  # after which a request is answered with 504; not indexing
+    request_threads: Annotated[int, Meta(ge=1, le=256)] = 16  # requests worked on at once
+    preload_seconds: Annotated[float, Meta(ge=0)] = 5.0  # after its start the models are loaded
+    log_queries: bool = False  # write what is searched for into the log
 
     @classmethod
     def load(cls, root: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -107,6 +120,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             if name not in fields:
                 known = ", ".join(sorted(fields))
                 raise InvalidInput(f"unknown setting {name!r} in {origin}; there are {known}")
+            if isinstance(value, str) and fields[name] == tuple[str, ...]:
+                value = [part.strip() for part in value.split(",") if part.strip()]  # noqa: PLW2901
             try:
                 checked[name] = msgspec.convert(value, fields[name], strict=not isinstance(value, str))
             except msgspec.ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # numpy costs 70 ms to import, and many commands need none of
 
 MAX_LIMIT = 1000
 TREE = "."  # what a store of one tree alone calls its source, so that a renamed folder is still the same
+MAX_POOL = 10_000
+Text = str | tuple[int, ...]  # to embed: a text, or the ids its model's tokenizer gives for one
 Ranking = list[tuple[int, float]]  # (chunk id, score), best first, higher is better
 
 
@@ -80,6 +83,16 @@ class Space:
     def list_name(self) -> str:
         """What a ranking in this space is called among the others of a search."""
         return "vector" if self.domain is Domain.HYBRID else str(self.domain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelState:
+    """A configured model, as it is now."""
+
+    space: Space
+    loaded: bool
+    bytes: int = 0  # it is estimated to take once loaded
+    failure: str = ""  # why it could not be loaded the last time, if so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,10 +188,18 @@ class Query:
     expand: bool | None = None  # search synonyms and acronyms too; None: unless the query is a symbol
     rerank: bool = False  # have the first hits read again by the reranker
     embeddings: Mapping[Domain, tuple[float, ...]] = field(default_factory=dict)
+    lexical_weight: float | None = None  # of the lists in the fusion, instead of the configured ones
+    vector_weight: float | None = None
+    pool: int | None = None  # candidates of each list, instead of some for every hit wanted
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:
             raise InvalidInput(f"limit must be 1..{MAX_LIMIT}, is {self.limit}")
+        if self.pool is not None and not 1 <= self.pool <= MAX_POOL:
+            raise InvalidInput(f"the pool of candidates must be 1..{MAX_POOL}, is {self.pool}")
+        for weight in (self.lexical_weight, self.vector_weight):
+            if weight is not None and not (weight >= 0 and math.isfinite(weight)):
+                raise InvalidInput(f"a weight must be a number from 0 up, is {weight}")
         if not self.text.strip() and not self.embeddings:
             raise InvalidInput("the query is empty; say in a few words or a name what to look for")
         if not (self.lexical or self.vector):
@@ -245,6 +266,16 @@ class Results:
     degraded: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[Hit, ...] = ()  # beside hits of code: notes about the same; ranked by themselves
+    found: Mapping[str, int] = field(default_factory=dict)  # candidates of each list, and "fused": of all together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a store holds of one tree or collection."""
+
+    name: str
+    documents: int  # with chunks
+    chunks: int
 
 
 @dataclass(frozen=True, kw_only=True)

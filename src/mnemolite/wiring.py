@@ -18,6 +18,7 @@ from mnemolite.stores.federated import FederatedIndex, Member
 from mnemolite.types import TREE, Role, Space
 
 if TYPE_CHECKING:
+    from mnemolite.embedders.budget import RamBudget
     from mnemolite.embedders.lazy import LazyEmbedder
     from mnemolite.embedders.onnx import Configuration
     from mnemolite.embedders.static import Manifest, Relevance
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 DATABASE = "memory.db"
 NOTES = "notes.db"
+SERVER = "server.db"
 
-_models: WeakValueDictionary[tuple[Path, float], LazyEmbedder] = WeakValueDictionary()  # by folder and idle seconds
+_models: WeakValueDictionary[tuple[Path, float, int], LazyEmbedder] = WeakValueDictionary()  # by what shapes them
 
 
 def open_memory(path: str | Path = ".", *, settings: Settings | None = None, create: bool = True) -> Memory:
@@ -100,6 +102,38 @@ def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None
     projects = [project_of(tree_folder(path), settings) for path in paths]
     records = _records(settings, embedders, *projects)
     return Memory(tuple(trees.values()), index, embedders, settings, _reranker(settings), records)
+
+
+def open_server(settings: Settings) -> Memory:
+    """
+    The memory of a server: repositories under their names, with all notes and events.
+
+    They are in the user's data folder, or in PostgreSQL where ``database_url`` says so.
+    """
+    from mnemolite.repositories import Repositories
+
+    store = wiring_postgres.repositories(settings) if settings.database_url else _server_database(settings)
+    embedders = _embedders(settings, serving=True)
+    return Memory(
+        (),
+        store,
+        embedders,
+        settings,
+        _reranker(settings),
+        _records(settings, embedders, everywhere=True),
+        repositories=Repositories(store, embedders, settings),
+    )
+
+
+def _server_database(settings: Settings) -> Store:
+    from mnemolite.stores.sqlite import SqliteStore
+
+    return SqliteStore(
+        Path(settings.data_dir) / SERVER,
+        vector_backend=settings.perf_vector_backend,
+        lock_wait_seconds=settings.lock_wait_seconds,
+        damage_advice="move it away and index the repositories again",
+    )
 
 
 def _tree(root: Path, settings: Settings | None, *, create: bool = False) -> Tree:
@@ -330,7 +364,7 @@ def _embedders(settings: Settings, *, serving: bool = False) -> list[Embedder]:
     from mnemolite.caches.embeddings import EmbeddingCache
     from mnemolite.embedders.cached import CachedEmbedder
 
-    embedder = _model(model_folder(settings), 60 * settings.perf_model_idle_timeout_minutes)
+    embedder = _model(model_folder(settings), settings)
     if not settings.perf_cache_max_size:
         return [embedder]
     shared = _redis(settings) if serving and settings.redis_url else None
@@ -338,20 +372,28 @@ def _embedders(settings: Settings, *, serving: bool = False) -> list[Embedder]:
     return [CachedEmbedder(embedder, cache)]
 
 
-def _model(folder: Path, idle_seconds: float) -> LazyEmbedder:
+def _model(folder: Path, settings: Settings) -> LazyEmbedder:
     """The model in *folder*: one for all memories of a process that use it."""
-    from mnemolite.embedders.lazy import LazyEmbedder
-
-    key = folder.absolute(), idle_seconds
+    idle_seconds = 60 * settings.perf_model_idle_timeout_minutes
+    key = folder.absolute(), idle_seconds, settings.ram_budget_mb
     if (shared := _models.get(key)) is None:
-        shared = LazyEmbedder(
+        shared = _budget(settings.ram_budget_mb).embedder(
             lambda: _description(folder).space,
             lambda: _load(folder),
+            lambda: _description(folder).size,
             idle_seconds=idle_seconds,
             slow=_is_onnx(folder),
         )
         _models[key] = shared
     return shared
+
+
+@cache
+def _budget(megabytes: int) -> RamBudget:
+    from mnemolite.embedders.budget import RamBudget
+    from mnemolite.ram import MB
+
+    return RamBudget(megabytes * MB)
 
 
 def _is_onnx(folder: Path) -> bool:

@@ -48,6 +48,13 @@ def open_store(root: Path, settings: Settings, *, create: bool) -> PostgresStore
     return repository(database(settings), _name(root, settings), root, create=create)
 
 
+def repositories(settings: Settings) -> PostgresStore:
+    """The store of all source trees."""
+    from mnemolite.stores.postgres import PostgresStore
+
+    return PostgresStore(database(settings))
+
+
 def remove_index(root: Path, settings: Settings) -> bool:
     from mnemolite.stores.postgres_repositories import forget
 

@@ -18,7 +18,7 @@ from mnemolite.stores.federated import FederatedIndex, Member
 from mnemolite.stores.postgres import PostgresStore
 from mnemolite.stores.postgres_connection import Database
 from mnemolite.stores.sqlite import SqliteStore
-from mnemolite.types import Chunk, Document, Domain, FileState, Indexed, Kind, Ranking, Scope, Space
+from mnemolite.types import Chunk, Document, Domain, FileState, Indexed, Kind, Ranking, Scope, Source, Space
 
 Place = tuple[Path, Callable[[], str]]  # a folder, and what gives the URL of an empty PostgreSQL database
 STORES: dict[str, Callable[[Place], Store]] = {
@@ -171,6 +171,18 @@ def test_the_same_path_in_two_sources_is_two_documents(store: Store) -> None:
     store.put([indexed("a.py", "one", source="x"), indexed("a.py", "one more", source="y")])
     store.drop("x", ["a.py"])
     assert words(store, "one") == ["one more"]
+
+
+def test_sources_are_counted_by_name_without_what_has_no_chunks(store: Store) -> None:
+    store.put(
+        [indexed("a.py", "one\ntwo", source="s"), indexed("b.py", "one", source="s"), indexed("a.py", "x", source="r")]
+    )
+    empty = Document(source="z", path="e", digest="", language="", size=0, mtime_ns=0, skipped="binary")
+    store.put([Indexed(document=empty, chunks=(), digests=(), vectors={})])
+    assert store.sources() == [
+        Source(name="r", documents=1, chunks=1),
+        Source(name="s", documents=2, chunks=3),
+    ]
 
 
 def test_an_id_is_never_given_twice(store: Store) -> None:

@@ -19,7 +19,7 @@ from mnemolite.embedders.cached import CachedEmbedder
 from mnemolite.embedders.hashing import HashingEmbedder
 from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.settings import Settings
-from mnemolite.types import Role
+from mnemolite.types import Role, Text
 from mnemolite.wiring import open_models
 
 if TYPE_CHECKING:
@@ -112,12 +112,12 @@ class SlowEmbedder(HashingEmbedder):
     def __init__(self, clients: int) -> None:
         super().__init__()
         self.coming = threading.Semaphore(0)
-        self.embedded: list[str] = []
+        self.embedded: list[Text] = []
         self.fails = 0  # so many calls from now on
         self._clients = clients
         self._lock = threading.Lock()
 
-    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+    def embed(self, texts: Sequence[Text], role: Role) -> Matrix:
         with self._lock:
             for _ in range(self._clients):
                 self.coming.acquire()

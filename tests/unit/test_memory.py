@@ -20,7 +20,7 @@ from mnemolite.ingest import pipeline
 from mnemolite.memory import Memory, Tree
 from mnemolite.settings import Settings
 from mnemolite.stores.sqlite import SqliteStore
-from mnemolite.types import Domain, Query, Role, Scope
+from mnemolite.types import Domain, Query, Role, Scope, Text
 from mnemolite.wiring import open_memory
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Counting(HashingEmbedder):
     passages = 0
     broken = False
 
-    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+    def embed(self, texts: Sequence[Text], role: Role) -> Matrix:
         if self.broken:
             raise EmbedderUnavailable("the model is out to lunch")
         self.passages += len(texts) if role is Role.PASSAGE else 0

@@ -20,7 +20,7 @@ from onnxruntime import InferenceSession
 from tokenizers import Tokenizer, processors
 
 from mnemolite.embedders.onnx import OnnxEmbedder, read_configuration
-from mnemolite.errors import EmbedderUnavailable
+from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.lab.onnx_export import export
 from mnemolite.lab.teacher import Teacher
 from mnemolite.onnx_model import BATCH_TOKENS
@@ -299,3 +299,14 @@ def test_what_a_cosine_means_may_stand_beside_the_model(folder: Path) -> None:
     assert 0 < relevance(settings).moderate < relevance(settings).high < 1
     write(folder, "relevance.json", high=0.9, moderate=0.8)
     assert (relevance(settings).high, relevance(settings).moderate) == (0.9, 0.8)
+
+
+def test_tokens_are_embedded_as_their_text_is(folder: Path) -> None:
+    write(folder, "config_sentence_transformers.json", prompts={"query": "query : "})
+    embedder = OnnxEmbedder(folder)
+    ids = [tuple(embedder.tokens(text)) for text in TEXTS]
+    assert max(map(len, ids)) > embedder.max_tokens == CUT - len(["[CLS]", "[SEP]", "query", ":"])
+    for role in Role:
+        np.testing.assert_allclose(embedder.embed(ids, role), embedder.embed(TEXTS, role), atol=1e-6)
+    with pytest.raises(InvalidInput, match="999 is no token"):
+        embedder.embed([(999,)], Role.QUERY)

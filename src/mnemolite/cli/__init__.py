@@ -28,6 +28,8 @@ COMMANDS = {  # command -> module of this package
     "embed": "embed",
     "similarity": "embed",
     "mcp": "mcp",
+    "serve": "serve",
+    "key": "serve",
     "install": "install",
     "uninstall": "install",
     "eval": "evaluate",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import click
 from mnemolite import __version__
 from mnemolite.errors import MnemoError
 from mnemolite.memory import Memory
+from mnemolite.ram import resident_bytes
 from mnemolite.settings import Settings
 from mnemolite.wiring import check_model, find_root, open_memory, open_notes, tree_folder
 
@@ -93,20 +93,6 @@ def doctor_command(path: str) -> int:
             failed = True
             click.echo(f"{click.style('FAIL', fg='red'):6}  {name}: {error}")
     return 2 if failed else 0
-
-
-def resident_bytes() -> int:
-    """Of this process, now; where the system does not tell, at its peak."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    import mmap
-
-    return pages * mmap.PAGESIZE
 
 
 def _checks(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:

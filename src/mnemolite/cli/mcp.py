@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mnemolite import heap
+from mnemolite import ram
 from mnemolite.errors import InvalidInput
 from mnemolite.wiring import find_root, tree_folder
 
@@ -29,7 +29,7 @@ def mcp_command(path: str | None, http: bool, host: str, port: int) -> None:
     index.
     """
     folder = tree_folder(path) if path else _project(Path.cwd())
-    heap.share()
+    ram.share_heap()
     with redirect_stdout(sys.stderr):  # what a library says as it is loaded is no protocol
         gc.disable()  # 0.15 s less of 1.4: the SDK makes many objects as it is loaded, and nothing of it is garbage
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mnemolite.caches.embeddings import EmbeddingCache
 from mnemolite.caches.single_flight import SingleFlight
 from mnemolite.ports import Embedder
-from mnemolite.types import Role, Space
+from mnemolite.types import ModelState, Role, Space, Text
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix, Vector
@@ -36,7 +36,18 @@ class CachedEmbedder:
     def degraded(self) -> str:
         return self.cache.degraded
 
-    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+    @property
+    def state(self) -> ModelState:
+        return self.embedder.state
+
+    @property
+    def max_tokens(self) -> int:
+        return self.embedder.max_tokens
+
+    def tokens(self, text: str) -> Sequence[int]:
+        return self.embedder.tokens(text)
+
+    def embed(self, texts: Sequence[Text], role: Role) -> Matrix:
         if role is not Role.QUERY or not texts:
             return self.embedder.embed(texts, role)
         import numpy as np
@@ -47,7 +58,7 @@ class CachedEmbedder:
         vectors = self._flights.get(keys, lambda own: self._vectors({key: by_key[key] for key in own}))
         return np.array([vectors[key] for key in keys])
 
-    def _vectors(self, texts: dict[str, str]) -> dict[str, Vector]:
+    def _vectors(self, texts: dict[str, Text]) -> dict[str, Vector]:
         keys = list(texts)
         held, rows = self.cache.matrix(keys)
         vectors: dict[str, Vector] = {keys[place]: row for place, row in zip(held, rows, strict=True)}
@@ -59,6 +70,6 @@ class CachedEmbedder:
         return vectors
 
 
-def _key(space: Space, text: str) -> str:
+def _key(space: Space, text: Text) -> str:
     digest = hashlib.blake2b(ascii(text).encode(), digest_size=16).hexdigest()  # a text may be no valid Unicode
     return f"{space.domain}:{space.fingerprint}:{digest}"

@@ -6,14 +6,15 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mnemolite import heap
 from mnemolite.errors import EmbedderUnavailable
 from mnemolite.ports import Embedder
-from mnemolite.types import Role, Space
+from mnemolite.ram import give_back
+from mnemolite.types import ModelState, Role, Space, Text
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
@@ -26,7 +27,8 @@ class LazyEmbedder:
     *describe* gives the space without loading anything; *load* makes the embedder.
 
     After *idle_seconds* without a text (0: never) the model is unloaded; the next text loads it again. To embed no
-    texts loads it too. What is *slow* to load says so in the log, at a level that is shown unless turned off.
+    texts loads it too. What is *slow* to load says so in the log, at a level that is shown unless turned off. *size*
+    estimates the bytes it takes, without loading it.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class LazyEmbedder:
         *,
         idle_seconds: float = 0,
         slow: bool = False,
+        size: Callable[[], int] = lambda: 0,
     ) -> None:
         self._describe = describe
         self._load = load
+        self._size = size
         self._idle_seconds = idle_seconds
         self._level = logging.WARNING if slow else logging.DEBUG
         self._lock = threading.Lock()
@@ -47,6 +51,7 @@ class LazyEmbedder:
         self._used = 0.0  # when the last of them ended
         self._loads = 0
         self._unloaded = threading.Event()
+        self._failure = ""  # why the latest attempt to load it failed
 
     @cached_property
     def space(self) -> Space:
@@ -56,16 +61,22 @@ class LazyEmbedder:
     def loaded(self) -> bool:
         return self._embedder is not None
 
-    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
-        with self._lock:
-            embedder = self._embedder or self._loaded_now()
-            self._users += 1
-        try:
+    @property
+    def state(self) -> ModelState:
+        return ModelState(space=self.space, loaded=self.loaded, bytes=self._size(), failure=self._failure)
+
+    @property
+    def max_tokens(self) -> int:
+        with self._use() as embedder:
+            return embedder.max_tokens
+
+    def tokens(self, text: str) -> Sequence[int]:
+        with self._use() as embedder:
+            return embedder.tokens(text)
+
+    def embed(self, texts: Sequence[Text], role: Role) -> Matrix:
+        with self._use() as embedder:
             return embedder.embed(texts, role)
-        finally:
-            with self._lock:
-                self._users -= 1
-                self._used = time.monotonic()
 
     def unload(self) -> None:
         """Gives the model's memory back to the system, unless a text is being embedded; the next one loads it again."""
@@ -74,8 +85,20 @@ class LazyEmbedder:
                 return
             self._embedder = None
             self._unloaded.set()
-        heap.release()
+        give_back()
         logger.log(self._level, "unloaded embedding model %s", self.space.model)
+
+    @contextmanager
+    def _use(self) -> Iterator[Embedder]:
+        with self._lock:
+            embedder = self._embedder or self._loaded_now()
+            self._users += 1
+        try:
+            yield embedder
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._used = time.monotonic()
 
     def _loaded_now(self) -> Embedder:
         if self._loads and self._describe() != self.space:
@@ -84,7 +107,12 @@ class LazyEmbedder:
             )
         logger.log(self._level, "loading embedding model %s", self.space.model)
         start = time.perf_counter()
-        self._embedder = self._load()
+        try:
+            self._embedder = self._load()
+        except EmbedderUnavailable as error:
+            self._failure = str(error)
+            raise
+        self._failure = ""
         self._loads += 1
         logger.log(self._level, "loaded %s in %.1f s", self.space.model, time.perf_counter() - start)
         if self._idle_seconds:

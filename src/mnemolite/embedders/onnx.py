@@ -17,8 +17,8 @@ import msgspec
 
 from mnemolite.embedders.static import Relevance
 from mnemolite.errors import EmbedderUnavailable
-from mnemolite.onnx_model import Batch, OnnxModel
-from mnemolite.types import Domain, Role, Space
+from mnemolite.onnx_model import Batch, OnnxModel, Tokens
+from mnemolite.types import Domain, ModelState, Role, Space, Text
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
@@ -101,12 +101,18 @@ class Configuration:
         fingerprint = hashlib.sha256("\n".join(shape).encode()).hexdigest()[:16]
         return Space(domain=Domain.HYBRID, model=self.name, dimension=self.dimension, fingerprint=fingerprint)
 
+    @property
+    def size(self) -> int:
+        """About what the loaded model takes, in bytes: its files."""
+        return sum(file.stat().st_size for file in self.file.parent.glob(f"{self.file.name}*"))
+
 
 class OnnxEmbedder:
     """An :class:`~mnemolite.ports.Embedder`; making one loads the model."""
 
     def __init__(self, folder: Path) -> None:
         self._configuration = configuration = read_configuration(folder)
+        self._prompts = configuration.prompts
         self._model = OnnxModel(
             configuration.file,
             configuration.tokenizer,
@@ -119,20 +125,35 @@ class OnnxEmbedder:
     def space(self) -> Space:
         return self._configuration.space
 
-    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+    @property
+    def state(self) -> ModelState:
+        return ModelState(space=self.space, loaded=True, bytes=self._configuration.size)
+
+    @property
+    def max_tokens(self) -> int:
+        return self._model.max_tokens - max(len(self._model.tokens(prompt)) for prompt in self._prompts.values())
+
+    def tokens(self, text: str) -> Sequence[int]:
+        return self._model.tokens(self._cased(text))
+
+    def embed(self, texts: Sequence[Text], role: Role) -> Matrix:
         import numpy as np
 
         rows = np.zeros((len(texts), self._configuration.dimension), np.float32)
-        told = [place for place, text in enumerate(texts) if text.strip()]
-        for batch in self._model.run([self._model.encode(self._prompted(texts[place], role)) for place in told]):
+        told = [place for place, text in enumerate(texts) if (text.strip() if isinstance(text, str) else text)]
+        for batch in self._model.run([self._encoded(texts[place], role) for place in told]):
             rows[[told[place] for place in batch.places]] = self._pooled(batch)
         if not np.isfinite(rows).all():
             raise EmbedderUnavailable(f"the model at {self._configuration.file} gives figures that are not finite")
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
         return rows
 
-    def _prompted(self, text: str, role: Role) -> str:
-        text = self._configuration.prompts[role] + text
+    def _encoded(self, text: Text, role: Role) -> Tokens:
+        if isinstance(text, str):
+            return self._model.encode(self._cased(self._prompts[role] + text))
+        return self._model.framed([*self._model.tokens(self._cased(self._prompts[role])), *text])
+
+    def _cased(self, text: str) -> str:
         return text.lower() if self._configuration.lower_case else text
 
     def _pooled(self, batch: Batch) -> Matrix:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mnemolite.embedders.wordpiece import WordPiece
-from mnemolite.errors import EmbedderUnavailable
-from mnemolite.types import Domain, Role, Space
+from mnemolite.errors import EmbedderUnavailable, InvalidInput
+from mnemolite.types import Domain, ModelState, Role, Space, Text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +62,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fingerprint = hashlib.sha256("\n".join(shape).encode()).hexdigest()[:16]
         return Space(domain=self.domain, model=self.name, dimension=self.dimension, fingerprint=fingerprint)
 
+    @property
+    def size(self) -> int:
+        """About what the loaded model takes, in bytes: its files, which are mapped or held as they are."""
+        return sum(file.bytes for file in self.files.values())
+
 
 class StaticEmbedder:
     """An :class:`~mnemolite.ports.Embedder`; making one opens its files."""
@@ -83,17 +88,35 @@ class StaticEmbedder:
     def space(self) -> Space:
         return self._manifest.space
 
-    def embed(self, texts: Sequence[str], role: Role) -> Matrix:
+    @property
+    def state(self) -> ModelState:
+        return ModelState(space=self.space, loaded=True, bytes=self._manifest.size)
+
+    @property
+    def max_tokens(self) -> int:
+        return self._manifest.max_tokens
+
+    def tokens(self, text: str) -> Sequence[int]:
+        return self._tokenize(text)
+
+    def embed(self, texts: Sequence[Text], role: Role) -> Matrix:
         import numpy as np
 
         rows = np.zeros((len(texts), self._manifest.dimension), np.float32)
         for row, text in zip(rows, texts, strict=True):
-            ids = self._tokenize(text)[: self._manifest.max_tokens]
+            ids = self._tokenize(text) if isinstance(text, str) else self._known(text)
             if ids:
-                row[:] = self._pool(ids)
+                row[:] = self._pool(ids[: self._manifest.max_tokens])
         return rows
 
-    def _pool(self, ids: list[int]) -> Vector:
+    def _known(self, ids: Sequence[int]) -> Sequence[int]:
+        count = len(self._scales)
+        if ids and not 0 <= min(ids) <= max(ids) < count:
+            wrong = next(id for id in ids if not 0 <= id < count)
+            raise InvalidInput(f"{wrong} is no token of {self.space.model}: its tokens are 0..{count - 1}")
+        return ids
+
+    def _pool(self, ids: Sequence[int]) -> Vector:
         import numpy as np
 
         counts = Counter(ids)

@@ -5,7 +5,6 @@ and nothing else.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -14,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -29,6 +28,7 @@ from mnemolite.ingest import walk
 from mnemolite.ingest.chunk import chunk, chunk_lines
 from mnemolite.ingest.languages import language_of
 from mnemolite.ingest.secrets import Masked, mask
+from mnemolite.ram import give_back
 from mnemolite.types import Chunk, Document, Kind
 
 BATCH_FILES = 16
@@ -415,7 +415,6 @@ def main() -> None:
         return
     poisoned, reading = msgspec.msgpack.decode(settings, type=tuple[frozenset[str], _Reading])
     _write(answers, b"")
-    trim = _trimmer()
     decode = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]]).decode
     encode = msgspec.msgpack.Encoder().encode
     while (request := _read(requests)) is not None:
@@ -427,17 +426,7 @@ def main() -> None:
             _allow(0)
             if file.size > LARGE_BYTES:
                 del file
-                gc.collect()
-                trim(0)
-
-
-def _trimmer() -> Callable[[int], int]:
-    """glibc's malloc_trim, where there is one: it keeps what a large syntax tree took."""
-    try:
-        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return lambda _: 0
-    return trim
+                give_back()
 
 
 def _allow(cpu_seconds: float) -> None:

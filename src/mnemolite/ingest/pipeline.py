@@ -96,10 +96,12 @@ def run(
     max_bytes: int,
     workers: int = 0,
     allow_secrets: bool = False,
+    drop_missing: bool = True,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """
-    Makes *source* in the store equal to the tree at *root*, with secrets masked unless *allow_secrets*.
+    Makes *source* in the store equal to the tree at *root*, with secrets masked unless *allow_secrets*. Documents that
+    the tree has not are dropped, unless *drop_missing* is off: then the tree is put beside them.
 
     Raises:
         Conflict: another process is writing the same store.
@@ -108,10 +110,11 @@ def run(
     start, started_ns = time.perf_counter(), time.time_ns()
     with store.writer(source):
         todo = changes(root, source, store, max_bytes)
-        report = Report(files=todo.files, removed=len(todo.removed), skipped=Counter(todo.skipped))
+        removed = todo.removed if drop_missing else ()
+        report = Report(files=todo.files, removed=len(removed), skipped=Counter(todo.skipped))
         report.skipped_paths = {reason: list(paths) for reason, paths in todo.skipped_paths.items()}
-        if todo.removed:
-            store.drop(source, todo.removed)
+        if removed:
+            store.drop(source, removed)
         if todo.changed:
             from mnemolite.ingest.parser import Parser  # a search of a fresh tree need not load it
 

@@ -30,7 +30,7 @@ class Candidates:
 def retrieve(query: Query, intent: Intent, store: Index, embedders: Sequence[Embedder]) -> Candidates:
     """Raises SpaceMismatch only when nothing but vectors was asked for; otherwise it is a degradation."""
     found = Candidates()
-    pool = max(SMALLEST_POOL, POOL * query.limit)
+    pool = query.pool or max(SMALLEST_POOL, POOL * query.limit)
     if query.lexical and query.text:
         start = time.perf_counter()
         expanded = query.expand if query.expand is not None else not intent.is_symbol

@@ -29,16 +29,18 @@ def search(
     off: Collection[str] = (),
 ) -> Results:
     """
-    *weights* are those of the lists in the fusion, by name; *settle* says what follows from what hits are beyond their
-    text; *off* names signals of search.rank to leave out.
+    *weights* are those of the lists in the fusion, by name, where the query has none of its own; *settle* says what
+    follows from what hits are beyond their text; *off* names signals of search.rank to leave out.
     """
     start = time.perf_counter()
+    weights = _weights(query, weights)
     intent = understand(query.text)
     candidates = retrieve(query, intent, store, embedders)
     if intent.is_symbol:
         weights = {name: weight * SYMBOL_LEXICAL if name in WORD_LISTS else weight for name, weight in weights.items()}
-    fused = fuse(candidates.lists, weights)[: max(SMALLEST_RANKED, RANKED * query.limit)]
-    ranked = rank(intent, fused, store.cards([f.id for f in fused]), off)
+    fused = fuse(candidates.lists, weights)
+    first = fused[: max(SMALLEST_RANKED, RANKED * query.limit)]
+    ranked = rank(intent, first, store.cards([f.id for f in first]), off)
     hits: Sequence[Hit]
     if settle is not None:
         hits = settle(_load(ranked, store))
@@ -52,7 +54,8 @@ def search(
             candidates.degraded.append(f"reranking: {error}")
         candidates.seconds["rerank"] = time.perf_counter() - asked
     seconds = {**candidates.seconds, "total": time.perf_counter() - start}
-    return Results(hits=tuple(hits[: query.limit]), degraded=tuple(candidates.degraded), seconds=seconds)
+    found = {name: len(ranking) for name, ranking in candidates.lists.items()} | {"fused": len(fused)}
+    return Results(hits=tuple(hits[: query.limit]), degraded=tuple(candidates.degraded), seconds=seconds, found=found)
 
 
 def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, limit: int) -> Results:
@@ -66,6 +69,15 @@ def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, 
             lists[embedder.space.list_name] = [found for found in ranking if found[0] != id]
     hits = _load(fuse(lists, dict.fromkeys(lists, 1.0))[:limit], store)
     return Results(hits=tuple(hits), seconds={"total": time.perf_counter() - start})
+
+
+def _weights(query: Query, weights: Mapping[str, float]) -> Mapping[str, float]:
+    own = dict(weights)
+    for name in weights:
+        given = query.lexical_weight if name in WORD_LISTS else query.vector_weight
+        if given is not None:
+            own[name] = given
+    return own
 
 
 def _load(fused: Sequence[Fused], store: Index) -> list[Hit]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mnemolite import types
 from mnemolite.stores import postgres_index, postgres_search, postgres_write
 from mnemolite.stores.documents import checked
 from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, Row
@@ -217,6 +218,20 @@ class PostgresStore:
                 " ON CONFLICT (collection, digest) DO UPDATE SET reason = excluded.reason",
                 (self.collection, digest, reason),
             )
+
+    def sources(self) -> list[types.Source]:
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT s.name, count(DISTINCT d.id), count(c.id) FROM sources s"
+                " JOIN documents d ON d.source = s.id AND skipped = '' LEFT JOIN chunks c ON c.document = d.id"
+                " WHERE collection = %(collection)s AND (%(source)s = '' OR s.name = %(source)s)"
+                " GROUP BY s.id ORDER BY s.name",
+                {"collection": self.collection, "source": self._source},
+            ).fetchall()
+        named = TREE if self._source else None
+        return [
+            types.Source(name=named or name, documents=documents, chunks=chunks) for name, documents, chunks in rows
+        ]
 
     def version(self) -> int:
         with self.database.reading() as connection:

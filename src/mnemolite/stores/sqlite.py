@@ -15,7 +15,7 @@ from mnemolite.stores import globs, sqlite_write
 from mnemolite.stores.bm25 import ALTERNATIVE_ROWS, BODY_WEIGHT, MAX_TERMS, NAME_WEIGHT, PATH_WEIGHT
 from mnemolite.stores.sqlite_connection import REBUILD, Database, changes, fetch
 from mnemolite.stores.sqlite_spaces import StoredSpace, stored_space, stored_spaces
-from mnemolite.types import Card, Chunk, FileState, Indexed, Kind, Ranking, Scope, Space, Stats, nanoseconds
+from mnemolite.types import Card, Chunk, FileState, Indexed, Kind, Ranking, Scope, Source, Space, Stats, nanoseconds
 
 if TYPE_CHECKING:  # numpy, which these import, is loaded by the first call that has to do with vectors
     from mnemolite.stores.sqlite_vec import SqliteVecVectors
@@ -270,6 +270,16 @@ class SqliteStore:
     def add_poison(self, digest: str, reason: str) -> None:
         with self.database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO poison VALUES (?, ?)", (digest, reason))
+
+    def sources(self) -> list[Source]:
+        with self.database.reading() as connection:
+            rows = fetch(
+                connection,
+                "SELECT sources.name, count(DISTINCT documents.id), count(chunks.id) FROM sources"
+                " JOIN documents ON source = sources.id AND skipped = '' LEFT JOIN chunks ON document = documents.id"
+                " GROUP BY sources.id ORDER BY sources.name",
+            )
+        return [Source(name=name, documents=documents, chunks=chunks) for name, documents, chunks in rows]
 
     def version(self) -> int:
         with self.database.reading() as connection:

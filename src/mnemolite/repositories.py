@@ -1,0 +1,114 @@
+"""Source trees that one store holds together, each under a name: what a server keeps of many repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from mnemolite.errors import InvalidInput, NotFound
+from mnemolite.ingest import pipeline
+from mnemolite.ingest.pipeline import Progress, Report
+from mnemolite.ingest.walk import Walk
+from mnemolite.ports import Embedder, Store
+from mnemolite.records import check_text
+from mnemolite.settings import Settings
+from mnemolite.types import Source
+
+MAX_NAME = 200  # characters
+MAX_PATH_BYTES = 4000
+MAX_SEGMENT_BYTES = 255
+
+
+class Repositories:
+    """Thread-safe; one indexes at a time, others wait for it as long as the settings say."""
+
+    def __init__(self, store: Store, embedders: Sequence[Embedder], settings: Settings) -> None:
+        self.store = store
+        self._embedders = tuple(embedders)
+        self._settings = settings
+
+    def all(self) -> list[Source]:
+        """By name."""
+        return self.store.sources()
+
+    def index(self, name: str, root: Path, on_progress: Callable[[Progress], None] = lambda _: None) -> Report:
+        """
+        Makes the repository equal to the tree at *root*.
+
+        Raises:
+            InvalidInput: *name* cannot be one.
+            Conflict: another is being indexed.
+        """
+        return self._run(name, root, on_progress, drop_missing=True)
+
+    def add(self, name: str, files: Mapping[str, str]) -> Report:
+        """
+        Puts files, text by path, into the repository beside those it has.
+
+        Raises:
+            InvalidInput: *name*, a path or a text cannot be one.
+            Conflict: another is being indexed.
+        """
+        with TemporaryDirectory(prefix="mnemolite-") as folder:  # where the parser's processes find them
+            root = Path(folder)
+            given = {_write(root, path, text) for path, text in files.items()}
+            with self.store.writer():
+                report = self._run(name, root, lambda _: None, drop_missing=False)
+                left_out = given - {found.path for found in Walk(root, max_bytes=self._settings.max_file_bytes)}
+                self.store.drop(name, left_out)  # what was there before is no longer true
+        return report
+
+    def delete(self, name: str) -> Source:
+        """
+        What there was of it.
+
+        Raises:
+            NotFound: there is no such repository.
+        """
+        with self.store.writer():
+            held = next((source for source in self.all() if source.name == name), None)
+            paths = self.store.files(name)
+            if not paths:
+                raise NotFound(f"no repository {name!r} is indexed")
+            self.store.drop(name, paths)
+        return held or Source(name=name, documents=0, chunks=0)
+
+    def _run(self, name: str, root: Path, on_progress: Callable[[Progress], None], *, drop_missing: bool) -> Report:
+        _check_name(name)
+        return pipeline.run(
+            root,
+            name,
+            self.store,
+            self._embedders,
+            max_bytes=self._settings.max_file_bytes,
+            workers=self._settings.workers,
+            allow_secrets=self._settings.allow_secrets,
+            drop_missing=drop_missing,
+            on_progress=on_progress,
+        )
+
+
+def _check_name(name: str) -> None:
+    check_text("the name of a repository", name)
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidInput(f"{name[:MAX_NAME]!r} cannot name a repository: 1 to {MAX_NAME} printable characters can")
+
+
+def _write(root: Path, path: str, text: str) -> str:
+    """Within *root*, whatever *path* says; gives the path as it will be known by."""
+    check_text("a path", path)
+    pure = PurePosixPath(path)
+    segments = path.split("/")
+    wrong = pure.is_absolute() or ".." in segments or "\\" in path or not pure.parts
+    if wrong or len(path.encode()) > MAX_PATH_BYTES or any(len(s.encode()) > MAX_SEGMENT_BYTES for s in segments):
+        raise InvalidInput(f"{path[:200]!r} is no path within a repository; write it like src/app.py")
+    target = root / pure
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode())
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise InvalidInput(f"{path!r} is a file and a folder at once among the given ones") from None
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the text of {path!r} is not valid Unicode at position {error.start}") from error
+    return pure.as_posix()

@@ -1,0 +1,74 @@
+"""The server as a process: what it opens, where it listens, how it ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from mnemolite.errors import InvalidInput
+from mnemolite.serve.http.app import make_app
+from mnemolite.serve.http.guard import THIS_MACHINE
+from mnemolite.serve.logs import log_json
+from mnemolite.serve.security import Keys, keys_file
+from mnemolite.settings import Settings
+from mnemolite.wiring import open_server
+
+DRAIN_SECONDS = 10  # for the requests that are going on when it is told to end
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, host: str, port: int, *, insecure: bool = False) -> None:
+    """
+    Answers at *host*:*port* until it is told to end.
+
+    Raises:
+        InvalidInput: other machines could ask without a key, and *insecure* does not allow it; or *port* is taken.
+    """
+    keys = Keys(keys_file(settings))
+    if host not in THIS_MACHINE and not keys.asked_for and not insecure:
+        raise InvalidInput(
+            f"at {host} anybody who reaches this machine could read and write what is stored: make a key with "
+            "'mnemolite key create NAME', or say --insecure"
+        )
+    log_json()
+    memory = open_server(settings)
+    try:
+        listener = _listener(host, port)
+        shown = f"[{host}]" if ":" in host else host
+        log.info("serving at http://%s:%d", shown, listener.getsockname()[1])
+        app = make_app(memory, keys, hosts=_hosts(settings, keyless=not keys.asked_for and not insecure))
+        for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it was ended by
+            signal.signal(ending, lambda *_: None)
+        runner(app).run([listener])
+        log.info("ended")
+    finally:
+        memory.close()
+
+
+def _hosts(settings: Settings, *, keyless: bool) -> tuple[str, ...]:
+    """By rebinding its name to this machine, a site could have a browser here ask whatever needs no key."""
+    return (*THIS_MACHINE, *settings.allowed_hosts) if keyless or settings.allowed_hosts else ()
+
+
+def runner(app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise InvalidInput(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
