@@ -17,9 +17,9 @@ from pathlib import Path
 
 from mnemolite.lab.local_postgres import LocalPostgres, local_postgres
 from mnemolite.search.understand import query_terms
-from mnemolite.stores import postgres_migrate
 from mnemolite.stores.postgres import PostgresStore
 from mnemolite.stores.postgres_connection import Database
+from mnemolite.stores.postgres_migrate import Schema
 from mnemolite.types import Kind, Scope
 from storage import BATCH, CHUNKS_PER_DOCUMENT, documents, space, texts, vectors
 
@@ -123,7 +123,7 @@ def main() -> None:
     options = parser.parse_args()
     for count in options.counts:
         with local_postgres(OPTIONS) as server:
-            postgres_migrate.upgrade(server.url())
+            Schema(server.url()).upgrade()
             store = PostgresStore(Database(server.url(), statement_seconds=600))
             fill(server, store, count, options.dimension)
             ask(store, count, options.dimension)

@@ -8,8 +8,8 @@ from hypothesis import settings as hypothesis
 
 from mnemolite.lab.local_postgres import LocalPostgres, local_postgres
 from mnemolite.lab.local_redis import LocalRedis
-from mnemolite.stores import postgres_migrate
 from mnemolite.stores.postgres_connection import VERSION_TABLE
+from mnemolite.stores.postgres_migrate import Schema
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -46,7 +46,7 @@ def migrated(postgres: LocalPostgres) -> str:
     """A database with our tables, which tests share one after the other."""
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE mnemolite")
-    postgres_migrate.upgrade(postgres.url("mnemolite"))
+    Schema(postgres.url("mnemolite")).upgrade()
     return postgres.url("mnemolite")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mnemolite.errors import InvalidInput, NotFound
+from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound
 from mnemolite.notes.rules import new_id
 from mnemolite.ports import Embedder, EventStore, Store
 from mnemolite.record_index import BATCH, RecordIndex, batches
@@ -55,6 +56,8 @@ class EventLog:
             InvalidInput: content or metadata is not a JSON object, or the embedding is not of the model's dimension.
             Conflict: there is an event of this id.
         """
+        if embedding is not None:
+            self._check_dimension(len(embedding))
         event = Event(
             id=id or new_id(),
             timestamp=timestamp or self._clock(),
@@ -66,7 +69,10 @@ class EventLog:
         return event
 
     def put(self, events: Iterable[Event]) -> None:
-        """Takes events as they are, a batch in a transaction."""
+        """
+        Takes events as they are, a batch in a transaction. An embedding of another dimension than the model's is kept,
+        and the event found by what the model makes of its text.
+        """
         for batch in batches(events, BATCH):
             self._records.complete()
             self._store.write_events(zip(batch, self._indexed(batch, need=False), strict=True))
@@ -151,8 +157,16 @@ class EventLog:
         indexed = self._records.embedded(documents, need=need)
         return [self._own_vector(event, each) for event, each in zip(events, indexed, strict=True)]
 
+    def _check_dimension(self, dimension: int) -> None:
+        with suppress(EmbedderUnavailable):
+            for space in (embedder.space for embedder in self._embedders):
+                if dimension != space.dimension:
+                    raise InvalidInput(
+                        f"the embedding has {dimension} components; {space.model} makes {space.dimension}"
+                    )
+
     def _own_vector(self, event: Event, indexed: Indexed) -> Indexed:
-        """*indexed* with the vector the event came with, if it did."""
+        """*indexed* with the vector the event came with, if it did and the models make such."""
         if event.embedding is None or not indexed.vectors:
             return indexed
         import numpy as np
@@ -160,9 +174,7 @@ class EventLog:
         vectors: dict[Any, Matrix] = {}
         for space, matrix in indexed.vectors.items():
             if len(event.embedding) != space.dimension:
-                raise InvalidInput(
-                    f"the embedding has {len(event.embedding)} components; {space.model} makes {space.dimension}"
-                )
+                return indexed
             vectors[space] = np.tile(np.array(event.embedding, np.float32), (len(matrix), 1))
         # not the digest of a passage: another event of the same text must not be given this vector
         digests = tuple(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from mnemolite.settings import Settings
 if TYPE_CHECKING:
     from mnemolite.stores.postgres import PostgresStore
     from mnemolite.stores.postgres_connection import Database
+    from mnemolite.stores.postgres_migrate import Schema
 
 
 def database(settings: Settings) -> Database:
@@ -26,13 +29,21 @@ def database(settings: Settings) -> Database:
 
 @cache
 def _database(url: str, pool_size: int, wait_seconds: float, statement_seconds: float) -> Database:
-    try:
+    with _installed():
         from mnemolite.stores.postgres_connection import Database
-    except ImportError as error:
-        raise InvalidInput(
-            f"database_url is set, but {error.name} is not installed; run: pip install 'mnemolite[postgres]'"
-        ) from error
     return Database(url, pool_size=pool_size, wait_seconds=wait_seconds, statement_seconds=statement_seconds)
+
+
+def open_schema(settings: Settings) -> Schema:
+    """
+    Raises:
+        InvalidInput: no database is named, or what migrates it is not installed.
+    """
+    if not settings.database_url:
+        raise InvalidInput("no database is named; set DATABASE_URL=postgresql://user:password@host:port/name")
+    with _installed():
+        from mnemolite.stores.postgres_migrate import Schema
+    return Schema(settings.database_url)
 
 
 def find_root(folder: Path, settings: Settings) -> Path | None:
@@ -66,6 +77,14 @@ def records(settings: Settings) -> PostgresStore:
     from mnemolite.stores.postgres import RECORDS, PostgresStore
 
     return PostgresStore(database(settings), RECORDS)
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InvalidInput(f"database_url is set, and {error}; run: pip install 'mnemolite[postgres]'") from error
 
 
 def _name(root: Path, settings: Settings) -> str:

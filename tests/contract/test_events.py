@@ -212,3 +212,12 @@ def test_every_value_contains_itself(held: Any) -> None:
 )
 def test_containment_is_that_of_postgresql(held: Any, wanted: Any, expected: bool) -> None:
     assert contains(held, wanted) is expected
+
+
+def test_an_embedding_of_another_model_hides_no_event(desk: Desk) -> None:
+    desk.log.create({"text": "of the first model"}, embedding=[1.0] * 32)
+    desk.log.create({"text": "of none"})
+    later = EventLog(desk.index, desk.store, [HashingEmbedder(dimension=16)], WEIGHTS)
+    found = [hit.event for hit in later.search("of the first model").hits if isinstance(hit, EventHit)]
+    assert [event.content["text"] for event in found] == ["of the first model", "of none"]
+    assert found[0].embedding == (1.0,) * 32

@@ -11,9 +11,9 @@ import pytest
 
 from mnemolite.errors import Conflict, InvalidInput, StoreUnavailable
 from mnemolite.lab.local_postgres import LocalPostgres, local_postgres
-from mnemolite.stores import postgres_migrate
 from mnemolite.stores.postgres import PostgresStore
 from mnemolite.stores.postgres_connection import SCHEMA, VERSION_TABLE, Database
+from mnemolite.stores.postgres_migrate import Schema
 from mnemolite.types import Chunk, Document, Domain, Indexed, Kind, Scope, Space
 
 SPACE = Space(domain=Domain.HYBRID, model="m", dimension=4, fingerprint="1")
@@ -33,7 +33,7 @@ def document(path: str, text: str, source: str = "s") -> Indexed:
 def own_server() -> Iterator[LocalPostgres]:
     """A durable one, which this test may stop."""
     with local_postgres({}) as server:
-        postgres_migrate.upgrade(server.url())
+        Schema(server.url()).upgrade()
         yield server
 
 

@@ -32,6 +32,7 @@ COMMANDS = {  # command -> module of this package
     "key": "serve",
     "install": "install",
     "uninstall": "install",
+    "db": "db",
     "eval": "evaluate",
     "stats": "health",
     "doctor": "health",

@@ -177,7 +177,10 @@ class Database:
             return
         is_at = schema_version(connection)
         if is_at is None:
-            raise StoreUnavailable(f"the database {self.label} is not set up; run 'mnemolite db upgrade'")
+            raise StoreUnavailable(
+                f"the database {self.label} is not set up; run 'mnemolite db upgrade', or unset DATABASE_URL to keep"
+                " everything in files"
+            )
         if is_at < SCHEMA:
             raise StoreUnavailable(
                 f"the database {self.label} has schema {is_at}, this program needs {SCHEMA}; run 'mnemolite db upgrade'"

@@ -54,7 +54,9 @@ postgresql.dialect.ischema_names.update(vector=Vector, sparsevec=SparseVec)
 
 
 def ours(name: str | None, kind: str, _: object) -> bool:
-    """Whether a table found in the database is of the schema: spaces have tables of their own, others may live here."""
+    """Whether what is found in a database counts: spaces have tables of their own, others may add what they need."""
+    if kind == "index":
+        return name in {index.name for table in expected.tables.values() for index in table.indexes}
     return kind != "table" or name in expected.tables
 
 
