@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo test lint golden round-trip model constraints clean
+.PHONY: setup demo test lint golden round-trip fuzz model constraints clean
 
 setup: $(VENV)/.done
 
@@ -36,6 +36,10 @@ golden: setup
 # 5,000 generated notes through both of their forms: a few minutes.
 round-trip: setup
 	ROUND_TRIP_NOTES=5000 $(BIN)/pytest tests/unit/test_note_forms.py -k exactly
+
+# The HTTP API against its own description, more than 2,000 requests: two minutes.
+fuzz: setup
+	FUZZ_EXAMPLES=20 $(BIN)/pytest -s tests/doors/test_http_fuzz.py
 
 # The shipped model, from the repositories of docs/model/*.txt lying as MIRROR/owner+name/repo: an hour or two of CPU.
 WORK ?= build/model

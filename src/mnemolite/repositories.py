@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from mnemolite.errors import InvalidInput, NotFound
+from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.ingest import pipeline
 from mnemolite.ingest.pipeline import Progress, Report
 from mnemolite.ingest.walk import Walk
@@ -50,8 +51,7 @@ class Repositories:
             InvalidInput: *name*, a path or a text cannot be one.
             Conflict: another is being indexed.
         """
-        with TemporaryDirectory(prefix="mnemolite-") as folder:  # where the parser's processes find them
-            root = Path(folder)
+        with _folder() as root:  # where the parser's processes find them
             given = {_write(root, path, text) for path, text in files.items()}
             with self.store.writer():
                 report = self._run(name, root, lambda _: None, drop_missing=False)
@@ -95,6 +95,16 @@ def _check_name(name: str) -> None:
         raise InvalidInput(f"{name[:MAX_NAME]!r} cannot name a repository: 1 to {MAX_NAME} printable characters can")
 
 
+@contextmanager
+def _folder() -> Iterator[Path]:
+    try:
+        folder = TemporaryDirectory(prefix="mnemolite-")
+    except OSError as error:
+        raise StoreUnavailable(f"no folder can be made for the files: {error}") from error
+    with folder as path:
+        yield Path(path)
+
+
 def _write(root: Path, path: str, text: str) -> str:
     """Within *root*, whatever *path* says; gives the path as it will be known by."""
     check_text("a path", path)
@@ -111,4 +121,6 @@ def _write(root: Path, path: str, text: str) -> str:
         raise InvalidInput(f"{path!r} is a file and a folder at once among the given ones") from None
     except UnicodeEncodeError as error:
         raise InvalidInput(f"the text of {path!r} is not valid Unicode at position {error.start}") from error
+    except OSError as error:
+        raise StoreUnavailable(f"{path!r} cannot be written to be read: {error}; nothing was stored") from error
     return pure.as_posix()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +24,7 @@ from mnemolite.serve.security import Keys, keys_file
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_server
 
+PROGRAM = str(Path(sys.executable).parent / "mnemolite")
 GOLDEN = Path(__file__).parents[1] / "golden" / "tree"
 
 
@@ -74,6 +78,30 @@ def served(folder: Path, **settings: Any) -> Iterator[Served]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@dataclass
+class Spawned:
+    """A server in a process of its own, and a client of it."""
+
+    process: subprocess.Popen[str]
+    url: str
+    client: httpx.Client
+
+
+@contextmanager
+def spawned(*options: str, token: str = "") -> Iterator[Spawned]:
+    command = [PROGRAM, "serve", "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = next(line for line in map(json.loads, process.stderr) if line["message"].startswith("serving at"))
+        url = "http://127.0.0.1:" + first["message"].rsplit(":", 1)[1]
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            with httpx.Client(base_url=url, trust_env=False, headers=headers, timeout=60) as client:
+                yield Spawned(process, url, client)
+        finally:
+            process.terminate()
 
 
 @pytest.fixture

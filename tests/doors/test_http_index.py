@@ -220,26 +220,6 @@ def test_what_a_client_asked_for_is_done_when_it_has_gone(serve: Serve) -> None:
         assert server.memory.repositories.store.check() == []
 
 
-def test_a_full_disk_is_said_and_what_was_stored_stays(serve: Serve) -> None:
-    """The limit stands for the disk's: SQLite reports both as SQLITE_FULL."""
-    with serve() as server:
-        server.post(INDEX, {"repository": "r", "files": [{"path": "a.py", "content": "def alpha(): ...\n"}]}, 201)
-        database = server.memory.repositories.store.database  # type: ignore[attr-defined]
-        with database.writing() as connection:
-            connection.pragma("max_page_count", connection.pragma("page_count"))
-        files = [{"path": f"{i}.py", "content": f"def beta{i}(): ...\n" * 200} for i in range(50)]
-        full = server.client.post(INDEX, json={"repository": "r", "files": files})
-        assert full.status_code == 503
-        assert "no space left to write" in full.json()["detail"]
-        assert found(server, "alpha") == {("r", "a.py")}
-        assert server.get("/ready")["status"] == "ready"
-        with database.writing() as connection:
-            connection.pragma("max_page_count", 2**30)
-        server.post(INDEX, {"repository": "r", "files": files}, 201)
-        assert server.get(REPOSITORIES)["repositories"][0]["file_count"] == 51
-        assert server.memory.repositories.store.check() == []
-
-
 def test_a_store_that_is_damaged_makes_the_server_not_ready(serve: Serve) -> None:
     with serve() as server:
         server.post(INDEX, {"repository": "r", "files": [{"path": "a.py", "content": "def alpha(): ...\n"}]}, 201)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,9 +16,8 @@ import pytest
 
 from mnemolite.serve.security import Access, Caller, Keys, Rate
 
-from .conftest import Serve, Served, served
+from .conftest import PROGRAM, Serve, Served, served, spawned
 
-PROGRAM = str(Path(sys.executable).parent / "mnemolite")
 HYBRID = "/v1/code/search/hybrid"
 FILES = [{"path": "a.py", "content": "def alpha(): ...\n"}]
 
@@ -364,18 +360,14 @@ def test_keys_are_made_listed_and_revoked_by_the_command_line() -> None:
 
 def test_a_server_process_logs_json_without_secrets_and_ends_cleanly() -> None:
     token = run("key", "create", "ci").stdout.strip()
-    command = [PROGRAM, "serve", "--port", "0", "--host", "0.0.0.0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
-        assert process.stderr is not None
-        first = next(line for line in map(json.loads, process.stderr) if line["message"].startswith("serving at"))
-        url = "http://127.0.0.1:" + first["message"].rsplit(":", 1)[1]
-        with httpx.Client(base_url=url, trust_env=False, headers=as_role(token), timeout=60) as client:
-            assert client.get("/health", headers={"Host": "any.example"}).status_code == 200
-            client.post(HYBRID, json={"query": "a very private question"}, headers={"X-Request-ID": "trace-2"})
-            client.get("/v1/models", headers={"Authorization": "Bearer mnl_wrong_secret"})
-        process.send_signal(signal.SIGTERM)
-        rest = process.stderr.read()
-    assert process.returncode == 0
+    with spawned("--host", "0.0.0.0", token=token) as server:
+        assert server.client.get("/health", headers={"Host": "any.example"}).status_code == 200
+        server.client.post(HYBRID, json={"query": "a very private question"}, headers={"X-Request-ID": "trace-2"})
+        server.client.get("/v1/models", headers={"Authorization": "Bearer mnl_wrong_secret"})
+        server.process.terminate()
+        assert server.process.stderr is not None
+        rest = server.process.stderr.read()
+    assert server.process.returncode == 0
     lines = [json.loads(line) for line in rest.splitlines()]
     [line] = [line for line in lines if line.get("request_id") == "trace-2"]
     assert (line["method"], line["route"], line["status"], line["level"]) == ("POST", HYBRID, 200, "info")

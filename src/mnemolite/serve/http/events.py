@@ -17,7 +17,7 @@ from mnemolite.memory import Memory
 from mnemolite.records import Event, EventFilter, EventHit
 from mnemolite.serve.http.guard import reader, writer
 from mnemolite.serve.http.problems import BUSY, MISSING, documented
-from mnemolite.serve.http.wire import QueryText, VectorIn, reply, request, vector_of
+from mnemolite.serve.http.wire import Moment, QueryText, Real, VectorIn, Whole, reply, request, vector_of
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Caller
 from mnemolite.types import Domain, Query
@@ -28,7 +28,7 @@ VECTOR = ("vector", "text", "code")
 Read = Annotated[Caller, Depends(reader)]
 Write = Annotated[Caller, Depends(writer)]
 Json = dict[str, Any]
-Limit = Annotated[int, Field(ge=1, le=100)]
+Limit = Annotated[Whole, Field(ge=1, le=100)]
 
 
 @request
@@ -36,7 +36,7 @@ class NewEvent:
     content: Json
     metadata: Json = field(default_factory=dict)
     embedding: Annotated[VectorIn | None, Field(description="Instead of the model's, of its dimension.")] = None
-    timestamp: Annotated[datetime | None, Field(description="With a time zone; now unless told.")] = None
+    timestamp: Annotated[Moment | None, Field(description="With a time zone; now unless told.")] = None
     id: Annotated[str | None, Field(description="A new one unless told.")] = None
 
 
@@ -44,8 +44,8 @@ class NewEvent:
 class SearchEvents:
     query: QueryText
     metadata: Json = field(default_factory=dict)
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     limit: Limit = 10
 
 
@@ -53,8 +53,8 @@ class SearchEvents:
 class SearchByVector:
     embedding: VectorIn
     metadata: Json = field(default_factory=dict)
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ class EventRoutes:
     def nearest(
         self,
         caller: Read,
-        body: list[float] | SearchByVector,
+        body: list[Real] | SearchByVector,
         limit: Annotated[int, Parameter(ge=1, le=100)] = 5,
     ) -> Response:
         """By cosine with a vector, which may be sent alone."""

@@ -19,7 +19,7 @@ from mnemolite.ingest.walk import Reason
 from mnemolite.memory import Memory
 from mnemolite.serve.http.guard import admin, reader, writer
 from mnemolite.serve.http.problems import BUSY, MISSING, documented
-from mnemolite.serve.http.wire import reply, request
+from mnemolite.serve.http.wire import Flag, reply, request
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Caller
 from mnemolite.settings import Settings
@@ -29,7 +29,7 @@ MAX_FILES = 10_000  # of one request
 Read = Annotated[Caller, Depends(reader)]
 Write = Annotated[Caller, Depends(writer)]
 Admin = Annotated[Caller, Depends(admin)]
-Older = Annotated[bool | str | None, Field(description="Sent by older clients; without effect.")]
+Older = Annotated[Flag | str | None, Field(description="Sent by older clients; without effect.")]
 
 
 @request

@@ -11,20 +11,20 @@ from fastapi import APIRouter, Depends, Response
 from fastapi import Query as Parameter
 from pydantic import Field
 
-from mnemolite.errors import InvalidInput
+from mnemolite.errors import InvalidInput, NotFound
 from mnemolite.memory import Memory
 from mnemolite.notebook import Notebook
-from mnemolite.records import GLOBAL, NOTE_KINDS, Context, Note, NoteFilter, NoteHit, Relation, Status
+from mnemolite.records import GLOBAL, MAX_TITLE, NOTE_KINDS, Context, Note, NoteFilter, NoteHit, Relation, Status
 from mnemolite.serve.http.guard import reader, writer
 from mnemolite.serve.http.problems import BUSY, MISSING, documented
-from mnemolite.serve.http.wire import QueryText, reply, request
+from mnemolite.serve.http.wire import Moment, QueryText, Whole, reply, request
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Caller
 from mnemolite.types import Kind, Query, Results
 
 Read = Annotated[Caller, Depends(reader)]
 Write = Annotated[Caller, Depends(writer)]
-KindName = Annotated[str, Field(description=f"One of {', '.join(NOTE_KINDS)}.")]
+KindName = Annotated[str, Field(json_schema_extra={"enum": list(NOTE_KINDS)})]
 Project = Annotated[str | None, Field(description="Only of this project, and the global ones.")]
 
 
@@ -38,13 +38,13 @@ class ContextIn:
 
 @request
 class NewNote:
-    title: str
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE)]
     body: str = ""
     kind: KindName = Kind.REFERENCE
     tags: tuple[str, ...] = ()
     project: Annotated[str | None, Field(description="None: of all projects, or the one the key is for.")] = None
     context: ContextIn = ContextIn()
-    confidence: Annotated[int, Field(ge=0, le=5)] = 2
+    confidence: Annotated[Whole, Field(ge=0, le=5)] = 2
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,13 +52,13 @@ class NewNote:
 class NoteEdit:
     """What is given is changed."""
 
-    title: str | None = None
+    title: Annotated[str | None, Field(min_length=1, max_length=MAX_TITLE)] = None
     body: str | None = None
     kind: KindName | None = None
     tags: tuple[str, ...] | None = None
     project: str | None = None
     context: ContextIn | None = None
-    confidence: Annotated[int | None, Field(ge=0, le=5)] = None
+    confidence: Annotated[Whole | None, Field(ge=0, le=5)] = None
     status: Status | None = None
     metadata: dict[str, Any] | None = None
 
@@ -77,9 +77,9 @@ class SearchNotes:
     kinds: tuple[KindName, ...] = ()
     tags: tuple[str, ...] = ()
     status: Status | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,11 +139,11 @@ class NoteRoutes:
         self,
         caller: Read,
         project: str | None = None,
-        kind: Annotated[str | None, Parameter(description=f"One of {', '.join(NOTE_KINDS)}.")] = None,
+        kind: KindName | None = None,
         tag: Annotated[list[str] | None, Parameter(description="All of them.")] = None,
         status: Status | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         deleted: bool = False,
         limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
     ) -> Response:
@@ -172,11 +172,22 @@ class NoteRoutes:
         return reply(self._written(caller).forget(id))
 
     def restore(self, id: str, caller: Write) -> Response:
-        return reply(self._written(caller).restore(id))
+        """One that is not removed stays as it is."""
+        notes = self._written(caller)
+        try:
+            return reply(notes.restore(id))
+        except NotFound:
+            return reply(notes.get(id))
 
     def link(self, id: str, body: NewLink, caller: Write) -> Response:
         """One that is there already gets the new reason."""
-        return reply(self._written(caller).link(id, body.relation, body.target, body.reason))
+        notes = self._written(caller)
+        notes.get(id)
+        try:
+            notes.get(body.target)
+        except NotFound as error:  # which says 404 only of what the path names
+            raise InvalidInput(f"target: {error}") from error
+        return reply(notes.link(id, body.relation, body.target, body.reason))
 
     def search(self, body: SearchNotes, caller: Read) -> Response:
         """By words and by meaning, the best first."""

@@ -17,7 +17,7 @@ from mnemolite.ports import Embedder
 from mnemolite.serve.http.guard import reader
 from mnemolite.serve.http.problems import OpenAIProblem, documented
 from mnemolite.serve.http.vectors import MAX_TEXTS, embed_texts, shortened
-from mnemolite.serve.http.wire import reply, request
+from mnemolite.serve.http.wire import Whole, reply, request
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Caller
 from mnemolite.types import Role, Text
@@ -27,13 +27,12 @@ if TYPE_CHECKING:
 
 Read = Annotated[Caller, Depends(reader)]
 Encoding = Literal["float", "base64", "int8", "binary"]
-Token = Annotated[int, Field(strict=True)]
 
 
 @request
 class CreateEmbeddings:
     input: Annotated[
-        str | list[str] | list[Token] | list[list[Token]],
+        str | list[str] | list[Whole] | list[list[Whole]],
         Field(description=f"A text, up to {MAX_TEXTS} texts, or the ids of their tokens in this model's vocabulary."),
     ]
     model: Annotated[str, Field(description="As /v1/models names it.")]
@@ -44,7 +43,7 @@ class CreateEmbeddings:
             "byte for each dimension, binary is base64 of the signs, a bit for each."
         ),
     ] = "float"
-    dimensions: Annotated[int | None, Field(ge=1, description="Only the first ones, at unit length.")] = None
+    dimensions: Annotated[Whole | None, Field(ge=1, description="Only the first ones, at unit length.")] = None
     user: str | None = None
     input_type: Annotated[
         Literal["query", "passage"], Field(description="Beyond OpenAI's: which side of a search the texts are on.")

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from mnemolite.errors import (
     Conflict,
@@ -121,7 +122,8 @@ def handle_problems(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         detail = NO_ROUTE if (error.status_code, error.detail) == (404, "Not Found") else str(error.detail)
-        return problem(request.scope, error.status_code, detail, error.headers)
+        headers = {"Allow": ", ".join(_methods(app, request))} if error.status_code == 405 else error.headers
+        return problem(request.scope, error.status_code, detail, headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
         id = request.scope["state"]["request_id"]
@@ -131,6 +133,16 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unknown)
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Of all routes of the path: the framework names those of the first alone."""
+    methods: set[str] = set()
+    for route in app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
 
 
 def _what_is_wrong(error: Mapping[str, Any]) -> str:

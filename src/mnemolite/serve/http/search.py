@@ -15,7 +15,18 @@ from mnemolite.memory import Memory
 from mnemolite.search.snippet import window
 from mnemolite.serve.http.guard import reader
 from mnemolite.serve.http.problems import BUSY, documented
-from mnemolite.serve.http.wire import Compression, DomainName, QueryText, VectorIn, embeddings_of, reply, request
+from mnemolite.serve.http.wire import (
+    Compression,
+    DomainName,
+    Flag,
+    QueryText,
+    Real,
+    VectorIn,
+    Whole,
+    embeddings_of,
+    reply,
+    request,
+)
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Caller
 from mnemolite.settings import Settings
@@ -41,10 +52,10 @@ class Filters:
 class HybridSearch:
     query: QueryText
     repository: Repository = None
-    limit: Annotated[int | None, Field(ge=1, le=100, description="Hits at most; 10 unless told.")] = None
-    top_k: Annotated[int | None, Field(ge=1, le=100, description="Another name of limit.")] = None
-    enable_lexical: bool = True
-    enable_vector: bool = True
+    limit: Annotated[Whole | None, Field(ge=1, le=100, description="Hits at most; 10 unless told.")] = None
+    top_k: Annotated[Whole | None, Field(ge=1, le=100, description="Another name of limit.")] = None
+    enable_lexical: Flag = True
+    enable_vector: Flag = True
     filters: Filters | None = None
     embedding_text: Annotated[
         VectorIn | None, Field(description="The query's vector, when the client has made it.")
@@ -56,13 +67,13 @@ class HybridSearch:
         str | None, Field(description="The model the vectors come from; another one than ours is refused.")
     ] = None
     expand: Annotated[
-        bool | None, Field(description="Also look for synonyms and acronyms; unless told, when the query has words.")
+        Flag | None, Field(description="Also look for synonyms and acronyms; unless told, when the query has words.")
     ] = None
-    enable_llm_reranking: Annotated[bool, Field(description="Have the first hits read again by the reranker.")] = False
-    lexical_weight: Annotated[float | None, Field(ge=0, le=1, description="In the fusion; unless told, ours.")] = None
-    vector_weight: Annotated[float | None, Field(ge=0, le=1)] = None
-    auto_weights: Annotated[bool, Field(description="Our weights, whatever the two above say.")] = False
-    candidate_pool_size: Annotated[int | None, Field(ge=10, le=1000, description="Of each list.")] = None
+    enable_llm_reranking: Annotated[Flag, Field(description="Have the first hits read again by the reranker.")] = False
+    lexical_weight: Annotated[Real | None, Field(ge=0, le=1, description="In the fusion; unless told, ours.")] = None
+    vector_weight: Annotated[Real | None, Field(ge=0, le=1)] = None
+    auto_weights: Annotated[Flag, Field(description="Our weights, whatever the two above say.")] = False
+    candidate_pool_size: Annotated[Whole | None, Field(ge=10, le=1000, description="Of each list.")] = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.top_k is not None and self.limit != self.top_k:
@@ -79,7 +90,7 @@ class LexicalSearch:
     query: QueryText
     repository: Repository = None
     filters: Filters | None = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
 
 
 @request
@@ -90,7 +101,7 @@ class VectorSearch:
     embedding_model: str | None = None
     repository: Repository = None
     filters: Filters | None = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
 
     def __post_init__(self) -> None:
         if (self.query is None) == (self.embedding is None):

@@ -15,33 +15,32 @@ from mnemolite.memory import Memory
 from mnemolite.serve.http.guard import reader
 from mnemolite.serve.http.problems import TeiProblem, documented
 from mnemolite.serve.http.vectors import MAX_CHARACTERS, MAX_TEXTS, embed_texts, shortened
-from mnemolite.serve.http.wire import QueryText, reply, request
+from mnemolite.serve.http.wire import Flag, QueryText, Whole, reply, request
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Caller
 from mnemolite.types import Domain, Role, Text
 
 Read = Annotated[Caller, Depends(reader)]
-Token = Annotated[int, Field(strict=True)]
-Input = str | list[Token]
+Input = str | list[Whole]
 
 
 @request
 class Embed:
     inputs: Annotated[str | list[Input], Field(description=f"A text, or up to {MAX_TEXTS}, each also as token ids.")]
-    truncate: Annotated[bool | None, Field(description="false refuses texts that are too long.")] = None
+    truncate: Annotated[Flag | None, Field(description="false refuses texts that are too long.")] = None
     truncation_direction: Annotated[Literal["Right", "right"], Field(description="The end is left out.")] = "Right"
     prompt_name: Annotated[Literal["query", "passage"] | None, Field(description="passage unless told.")] = None
     normalize: Annotated[Literal[True], Field(description="Vectors have unit length.")] = True
-    dimensions: Annotated[int | None, Field(ge=1)] = None
+    dimensions: Annotated[Whole | None, Field(ge=1)] = None
 
 
 @request
 class Rerank:
     query: QueryText
     texts: Annotated[list[Annotated[str, Field(max_length=MAX_CHARACTERS)]], Field(min_length=1, max_length=MAX_TEXTS)]
-    raw_scores: Annotated[bool, Field(description="The reranker's own instead of 0..1.")] = False
-    return_text: bool = False
-    truncate: bool | None = None
+    raw_scores: Annotated[Flag, Field(description="The reranker's own instead of 0..1.")] = False
+    return_text: Flag = False
+    truncate: Flag | None = None
     truncation_direction: Literal["Right", "right"] = "Right"
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, dataclass_transform
 
 import msgspec
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from mnemolite.codec import unpack
@@ -27,8 +28,21 @@ DomainName = Annotated[
     Literal["TEXT", "CODE", "HYBRID", "text", "code", "hybrid"],
     Field(description="What the model was made for; HYBRID asks for both."),
 ]
+
+
+def _written(value: object) -> object:
+    if isinstance(value, str) and not value.replace(".", "").lstrip("+-").isdigit():
+        return value
+    raise ValueError("a time is written as 2026-01-31T12:00:00Z")
+
+
+# In JSON a number in quotes is none, nor is 1 a boolean.
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Real = Annotated[float, Field(strict=True)]
+Moment = Annotated[datetime, BeforeValidator(_written), Field(description="With a time zone.")]
 VectorIn = Annotated[
-    list[float] | str,
+    list[Real] | str,
     Field(description="Floats, or base64 of int8 with the scale before it (int8_base64) or without one."),
 ]
 
