@@ -180,6 +180,8 @@ class Memory:
             query = Query(text=query)
         if query.expand is None and not self._settings.expand:
             query = replace(query, expand=False)
+        if query.min_score is None:
+            query = replace(query, min_score=self._settings.min_score)
         start = time.perf_counter()
         stale = self._freshen(freshness, on_progress)
         fresh = time.perf_counter() - start
@@ -198,6 +200,8 @@ class Memory:
             if notes
             else found.hits,
             notes=beside.hits,
+            best=max(found.best, beside.hits[0].score if beside.hits else 0.0),
+            relevant=found.relevant or bool(beside.hits),
             degraded=tuple(dict.fromkeys((*stale, *found.degraded, *beside.degraded))),
             seconds={"fresh": fresh, **found.seconds},
         )

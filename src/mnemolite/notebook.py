@@ -61,6 +61,7 @@ class Notebook:
         projects: Sequence[str],
         everywhere: bool = False,
         reranker: Reranker | None = None,
+        min_score: float = 0.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.index = index
@@ -70,6 +71,7 @@ class Notebook:
         self._embedders = tuple(embedders)
         self._weights = weights
         self._reranker = reranker
+        self._min_score = min_score
         self._clock = clock
         self._records = RecordIndex(index, self._embedders, store.unindexed, self._index)
 
@@ -266,7 +268,8 @@ class Notebook:
         if isinstance(query, str):
             query = Query(text=query)
         degraded = self._records.complete()
-        query = replace(query, scope=self._scope(filter, query.scope))
+        least = self._min_score if query.min_score is None else query.min_score
+        query = replace(query, scope=self._scope(filter, query.scope), min_score=least)
         if not query.scope.kinds:
             return Results(hits=())
         found = search(query, self.index, self._embedders, self._weights, self._reranker, self._settled)

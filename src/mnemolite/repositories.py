@@ -53,7 +53,7 @@ class Repositories:
         """
         with _folder() as root:  # where the parser's processes find them
             given = {_write(root, path, text) for path, text in files.items()}
-            with self.store.writer():
+            with self.store.writer(name):
                 report = self._run(name, root, lambda _: None, drop_missing=False)
                 left_out = given - {found.path for found in Walk(root, max_bytes=self._settings.max_file_bytes)}
                 self.store.drop(name, left_out)  # what was there before is no longer true
@@ -66,7 +66,7 @@ class Repositories:
         Raises:
             NotFound: there is no such repository.
         """
-        with self.store.writer():
+        with self.store.writer(name):
             held = next((source for source in self.all() if source.name == name), None)
             paths = self.store.files(name)
             if not paths:

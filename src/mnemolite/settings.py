@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lexical_weight: Annotated[float, Meta(ge=0)] = 0.5  # of the list in the fusion
     vector_weight: Annotated[float, Meta(ge=0)] = 1.0
     signals_off: str = ""  # names of ranking signals to leave out, parted by commas
+    min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0  # hits below are left out, unless the query says otherwise
     expand: bool = True  # a query that is no symbol also by its words' synonyms, unless the query says otherwise
     reranker: str = "none"  # of queries that ask for it: none, anthropic, openai, or the folder of a cross-encoder
     reranker_model: str = ""  # its name at anthropic or openai

@@ -78,11 +78,18 @@ class Space:
     model: str
     dimension: int
     fingerprint: str  # of everything that shapes a vector: weights, tokenizer, pooling, prompts
+    # cosines that tell what is about a query, see model.json: they differ from model to model, and do not identify it
+    moderate: float = field(default=0.28, compare=False)
+    high: float = field(default=0.42, compare=False)
 
     @property
     def list_name(self) -> str:
         """What a ranking in this space is called among the others of a search."""
         return "vector" if self.domain is Domain.HYBRID else str(self.domain)
+
+    def nearness(self, cosine: float) -> float:
+        """0 for a moderate cosine, 1 for a high one: comparable between models, as cosines are not."""
+        return (cosine - self.moderate) / max(self.high - self.moderate, 0.01)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +194,7 @@ class Query:
     vector: bool = True
     expand: bool | None = None  # search synonyms and acronyms too; None: unless the query is a symbol
     rerank: bool = False  # have the first hits read again by the reranker
+    min_score: float | None = None  # leave out hits below; None: as the settings say
     embeddings: Mapping[Domain, tuple[float, ...]] = field(default_factory=dict)
     lexical_weight: float | None = None  # of the lists in the fusion, instead of the configured ones
     vector_weight: float | None = None
@@ -204,6 +212,8 @@ class Query:
             raise InvalidInput("the query is empty; say in a few words or a name what to look for")
         if not (self.lexical or self.vector):
             raise InvalidInput("lexical and vector search are both off; leave at least one on")
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise InvalidInput(f"min_score must be 0..1, is {self.min_score}")
         if self.rerank and not self.text.strip():
             raise InvalidInput("a query of vectors alone cannot be reranked; give its words too")
 
@@ -252,7 +262,7 @@ class Hit:
     """A found chunk, and why it is there. A reranker changes the order of hits, not their scores."""
 
     chunk: Chunk
-    score: float
+    score: float  # 0..1; of a search it means the same for every query and tree, see search.relevance
     ranks: Mapping[str, Place]  # by list: "lexical", "name", "vector" or "text" and "code", "rerank"
     signals: Mapping[str, float] = field(default_factory=dict)  # factors applied after fusion, by name
     notes: tuple[Pinned, ...] = ()
@@ -267,6 +277,8 @@ class Results:
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[Hit, ...] = ()  # beside hits of code: notes about the same; ranked by themselves
     found: Mapping[str, int] = field(default_factory=dict)  # candidates of each list, and "fused": of all together
+    best: float = 0.0  # score of the best hit, which a query's min_score may have left out
+    relevant: bool = True  # whether the best seems to be about the query at all
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -187,6 +187,7 @@ def _records(
             projects=projects,
             everywhere=everywhere,
             reranker=_reranker(settings),
+            min_score=settings.min_score,
         )
         thresholds = relevance(settings)
         near = (thresholds.high + thresholds.moderate) / 2  # see docs/performance.md

@@ -75,9 +75,22 @@ def test_exit_codes_are_those_of_grep(indexed: Path) -> None:
     assert run("search", "", indexed).returncode == 2
 
 
+def test_a_search_that_finds_nothing_relevant_says_so(indexed: Path) -> None:
+    foreign = "how to bake sourdough bread"
+    done = run("search", foreign, indexed, "--min-score", "0.9")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing relevant found: the best score is 0." in done.stderr
+    answer = json.loads(run("search", foreign, indexed, "--min-score", "0.9", "--json").stdout)
+    assert answer["hits"] == [] and not answer["relevant"] and 0 < answer["best"] < 0.9
+    shown = run("search", "calculateMoonPhase", indexed)
+    assert shown.returncode == 0 and shown.stdout
+    assert "nothing here seems relevant: the best score is 0.0" in shown.stderr
+    assert run("search", foreign, indexed, "--min-score", "2").returncode == 2
+
+
 def test_results_are_on_stdout_and_nothing_else(indexed: Path) -> None:
     done = run("search", "--json", "refund", indexed)
-    assert set(json.loads(done.stdout)) == {"hits", "degraded", "seconds"}
+    assert set(json.loads(done.stdout)) == {"hits", "best", "relevant", "degraded", "seconds"}
     assert done.stderr == ""
 
 

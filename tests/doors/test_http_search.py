@@ -207,3 +207,14 @@ def test_searches_are_counted_and_timed(serve: Serve) -> None:
             assert f'search_duration_seconds_bucket{{le="{bound}",method="hybrid"}}' in text
         for bound in ("0.005", "0.01", "0.02", "0.05", "0.1", "0.5"):
             assert f'embedding_generation_seconds_bucket{{domain="hybrid",le="{bound}"}}' in text
+
+
+def test_hits_below_a_score_are_left_out_and_doubt_is_said(shop: Served) -> None:
+    asked = {"query": "validate an email address", "repository": "shop"}
+    reply = shop.post(HYBRID, asked)
+    assert reply["relevant"] and reply["best_score"] == reply["results"][0]["rrf_score"]
+    less = reply["results"][1]["rrf_score"]
+    assert [hit["rank"] for hit in shop.post(HYBRID, {**asked, "min_score": less + 1e-9})["results"]] == [1]
+    other = shop.post(HYBRID, {"query": "photosynthesis of alpine mosses", "min_score": 0.5})
+    assert (other["results"], other["relevant"]) == ([], False)
+    assert 0 < other["best_score"] < 0.5

@@ -124,6 +124,16 @@ def test_a_question_is_answered_with_places_and_snippets(agent: Agent, shop: Pat
         assert hit["snippet"].splitlines()[0].strip() in source[hit["snippet_line"] - 1]
 
 
+def test_an_agent_is_told_when_nothing_seems_relevant(agent: Agent) -> None:
+    shown = agent.call("search", query="how to bake sourdough bread")
+    assert shown.structured_content["hits"] and not shown.structured_content["relevant"]
+    assert text(shown).startswith("nothing here seems relevant: the best score is 0.0")
+    nothing = agent.call("search", query="how to bake sourdough bread", min_score=0.5)
+    assert nothing.structured_content["hits"] == [] and 0 < nothing.structured_content["best"] < 0.5
+    assert text(nothing).startswith("nothing relevant found: the best score is 0.0")
+    assert agent.answer("search", query="how do we stop a payment being charged twice?")["relevant"]
+
+
 def test_a_search_keeps_to_what_it_was_told(agent: Agent) -> None:
     for argument, value, key in (
         ("path", "services/orders", "place"),

@@ -23,6 +23,16 @@ HERE = Path(__file__).parent
 RANKINGS = HERE / "rankings.txt"
 CASES = read_cases(HERE / "queries.json")
 SHOWN = 5
+NOTHING = (  # asks for what the tree has nothing to do with
+    "how to bake sourdough bread",
+    "protein folding simulation",
+    "guitar tuner pitch detection",
+    "chess engine move generation",
+    "asdkjh qwelkjzx",
+    "xyzzy plugh",
+    "calculateMoonPhase",
+    "RenderShadowMap",
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +81,13 @@ def test_every_expected_result_can_be_found(memory: Memory) -> None:
         if not any(matches(result, chunk) for chunk in chunks)
     ]
     assert lost == []
+
+
+def test_an_answer_is_seldom_taken_for_nothing_and_nothing_for_an_answer(memory: Memory) -> None:
+    doubted = [case.query for case in CASES if not memory.search(case.query, freshness="skip").relevant]
+    assert len(doubted) <= 0.05 * len(CASES), doubted
+    taken = [query for query in NOTHING if memory.search(query, freshness="skip").relevant]
+    assert len(taken) <= 1, taken
 
 
 def ndcg(memory: Memory, lexical: bool = True, vector: bool = True) -> float:

@@ -10,6 +10,7 @@ import click
 from mnemolite.cli.note import note_command
 from mnemolite.cli.note_options import filter_from, filter_options, json_option, opened, project_options
 from mnemolite.cli.note_output import hit_as_json, hits_as_text, note_lines
+from mnemolite.cli.remarks import about, print_remarks
 from mnemolite.memory import Memory
 from mnemolite.types import Query, Results
 
@@ -48,6 +49,9 @@ def list_command(
 @_hit_options
 @filter_options
 @project_options(reading=True)
+@click.option(
+    "--min-score", type=float, metavar="0..1", help="Leave out notes that are less relevant; exit 1 for none."
+)
 @click.option("--lexical-only", is_flag=True, help="By words alone.")
 @click.option("--vector-only", is_flag=True, help="By meaning alone.")
 def search_command(
@@ -56,12 +60,13 @@ def search_command(
     limit: int,
     project: str | None,
     everywhere: bool,
+    min_score: float | None,
     lexical_only: bool,
     vector_only: bool,
     **filters: Any,
 ) -> int:
     """Find the notes that QUERY, a question or some words, is about."""
-    asked = Query(text=query, limit=limit, lexical=not vector_only, vector=not lexical_only)
+    asked = Query(text=query, limit=limit, lexical=not vector_only, vector=not lexical_only, min_score=min_score)
     with opened(project, everywhere) as memory:
         return print_hits(memory.notes.search(asked, filter_from(**filters)), memory, form)
 
@@ -82,7 +87,7 @@ def similar_command(
 def print_hits(results: Results, memory: Memory, form: str | None) -> int:
     if form == "json":
         found = [hit_as_json(hit, memory.standings) for hit in results.hits]
-        click.echo(json.dumps({"hits": found, "degraded": results.degraded, "seconds": results.seconds}))
+        click.echo(json.dumps({"hits": found, **about(results)}))
         return 0 if found else 1
     if form:
         lines = [json.dumps(hit_as_json(hit, memory.standings)) for hit in results.hits]
@@ -90,6 +95,5 @@ def print_hits(results: Results, memory: Memory, form: str | None) -> int:
         lines = hits_as_text(results.hits, memory.notes, memory.standings)
     for line in lines:
         click.echo(line)
-    for reason in results.degraded:
-        click.echo(f"mnemolite: {reason}", err=True)
+    print_remarks(results)
     return 0 if results.hits else 1

@@ -13,6 +13,7 @@ import click
 
 from mnemolite.cli import is_rekall
 from mnemolite.cli.progress import ProgressLine
+from mnemolite.cli.remarks import about, print_remarks
 from mnemolite.errors import InvalidInput
 from mnemolite.ingest.lines import Lines
 from mnemolite.memory import NOTES_BESIDE, Freshness, Memory
@@ -54,6 +55,7 @@ def _output_options(command: Any) -> Any:
 @click.argument("path", nargs=-1)
 @_output_options
 @_scope_options
+@click.option("--min-score", type=float, metavar="0..1", help="Leave out hits that are less relevant; exit 1 for none.")
 @click.option("--lexical-only", is_flag=True, help="By words alone.")
 @click.option("--vector-only", is_flag=True, help="By meaning alone.")
 @click.option("--expand/--no-expand", default=None, help="Search synonyms and acronyms of its words too, or not.")
@@ -68,6 +70,7 @@ def search_command(
     form: str | None,
     context: int | None,
     explain: bool,
+    min_score: float | None,
     lexical_only: bool,
     vector_only: bool,
     expand: bool | None,
@@ -90,6 +93,7 @@ def search_command(
         vector=not lexical_only,
         expand=expand,
         rerank=rerank,
+        min_score=min_score,
     )
     progress = ProgressLine()
     freshness: Freshness = "check" if no_refresh else "refresh"
@@ -124,7 +128,13 @@ def _notes_first(memory: Memory, asked: Query, freshness: Freshness, progress: P
     if not memory.trees:
         return replace(notes, hits=(), notes=notes.hits)
     code = memory.search(asked, freshness=freshness, on_progress=progress, notes=0)
-    return replace(code, notes=notes.hits, degraded=tuple(dict.fromkeys((*code.degraded, *notes.degraded))))
+    return replace(
+        code,
+        notes=notes.hits,
+        degraded=tuple(dict.fromkeys((*code.degraded, *notes.degraded))),
+        best=max(code.best, notes.best),
+        relevant=code.relevant or notes.relevant,
+    )
 
 
 @click.command("similar")
@@ -184,10 +194,9 @@ def _print(
         if form == "jsonl":
             click.echo("".join(json.dumps(hit) + "\n" for hit in found), nl=False)
         else:
-            click.echo(json.dumps({"hits": found, "degraded": results.degraded, "seconds": results.seconds}))
+            click.echo(json.dumps({"hits": found, **about(results)}))
     if form != "json":
-        for reason in results.degraded:
-            click.echo(f"mnemolite: {reason}", err=True)
+        print_remarks(results)
     return 0 if results.hits or results.notes else 1
 
 

@@ -99,7 +99,14 @@ class Configuration:
         except OSError as error:
             raise EmbedderUnavailable(f"the embedding model {self.name} cannot be read: {error}") from error
         fingerprint = hashlib.sha256("\n".join(shape).encode()).hexdigest()[:16]
-        return Space(domain=Domain.HYBRID, model=self.name, dimension=self.dimension, fingerprint=fingerprint)
+        return Space(
+            domain=Domain.HYBRID,
+            model=self.name,
+            dimension=self.dimension,
+            fingerprint=fingerprint,
+            moderate=self.relevance.moderate,
+            high=self.relevance.high,
+        )
 
     @property
     def size(self) -> int:

@@ -60,7 +60,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Its fingerprint covers all that shapes a vector: the files' hashes, the dimension and the cut."""
         shape = [str(self.dimension), str(self.max_tokens), *(f"{n} {f.sha256}" for n, f in sorted(self.files.items()))]
         fingerprint = hashlib.sha256("\n".join(shape).encode()).hexdigest()[:16]
-        return Space(domain=self.domain, model=self.name, dimension=self.dimension, fingerprint=fingerprint)
+        return Space(
+            domain=self.domain,
+            model=self.name,
+            dimension=self.dimension,
+            fingerprint=fingerprint,
+            moderate=self.relevance.moderate,
+            high=self.relevance.high,
+        )
 
     @property
     def size(self) -> int:

@@ -23,6 +23,7 @@ SMALLEST_POOL = 100
 @dataclass
 class Candidates:
     lists: dict[str, Ranking] = field(default_factory=dict)
+    spaces: dict[str, Space] = field(default_factory=dict)  # of the lists by meaning
     degraded: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -47,6 +48,7 @@ def retrieve(query: Query, intent: Intent, store: Index, embedders: Sequence[Emb
             embedded = time.perf_counter()
             found.seconds[f"embed {space.list_name}"] = embedded - start
             found.lists[space.list_name] = store.nearest(space, vector, query.scope, pool)
+            found.spaces[space.list_name] = space
             found.seconds[f"nearest {space.list_name}"] = time.perf_counter() - embedded
             if (trouble := getattr(embedder, "degraded", "")) and trouble not in found.degraded:
                 found.degraded.append(trouble)

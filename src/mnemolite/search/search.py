@@ -9,6 +9,7 @@ from mnemolite.errors import RerankerUnavailable
 from mnemolite.ports import Embedder, Index, Reranker, Store
 from mnemolite.search.fuse import WORD_LISTS, Fused, fuse
 from mnemolite.search.rank import rank
+from mnemolite.search.relevance import RELEVANT, rated, relevance
 from mnemolite.search.rerank import READ, rerank
 from mnemolite.search.retrieve import retrieve
 from mnemolite.search.understand import understand
@@ -39,13 +40,15 @@ def search(
     if intent.is_symbol:
         weights = {name: weight * SYMBOL_LEXICAL if name in WORD_LISTS else weight for name, weight in weights.items()}
     fused = fuse(candidates.lists, weights)
-    first = fused[: max(SMALLEST_RANKED, RANKED * query.limit)]
-    ranked = rank(intent, first, store.cards([f.id for f in first]), off)
+    read = fused[: max(SMALLEST_RANKED, RANKED * query.limit)]
+    ranked = rank(intent, read, store.cards([f.id for f in read]), off)
     hits: Sequence[Hit]
     if settle is not None:
         hits = settle(_load(ranked, store))
     else:
         hits = _load(ranked[: max(query.limit, READ) if query.rerank else query.limit], store)
+    first = max((hit.score for hit in hits), default=0.0)
+    best = relevance(query.text, intent, candidates, store) if hits else 0.0
     if query.rerank:
         asked = time.perf_counter()
         try:
@@ -54,8 +57,15 @@ def search(
             candidates.degraded.append(f"reranking: {error}")
         candidates.seconds["rerank"] = time.perf_counter() - asked
     seconds = {**candidates.seconds, "total": time.perf_counter() - start}
-    found = {name: len(ranking) for name, ranking in candidates.lists.items()} | {"fused": len(fused)}
-    return Results(hits=tuple(hits[: query.limit]), degraded=tuple(candidates.degraded), seconds=seconds, found=found)
+    shown = [rated(hit, best / (first or 1.0)) for hit in hits[: query.limit]]
+    return Results(
+        hits=tuple(hit for hit in shown if hit.score >= (query.min_score or 0.0)),
+        degraded=tuple(candidates.degraded),
+        seconds=seconds,
+        found={name: len(ranking) for name, ranking in candidates.lists.items()} | {"fused": len(fused)},
+        best=best,
+        relevant=best >= RELEVANT,
+    )
 
 
 def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, limit: int) -> Results:
@@ -68,7 +78,8 @@ def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, 
             ranking = store.nearest(embedder.space, vector, scope, limit + 1)
             lists[embedder.space.list_name] = [found for found in ranking if found[0] != id]
     hits = _load(fuse(lists, dict.fromkeys(lists, 1.0))[:limit], store)
-    return Results(hits=tuple(hits), seconds={"total": time.perf_counter() - start})
+    best = hits[0].score if hits else 0.0
+    return Results(hits=tuple(hits), seconds={"total": time.perf_counter() - start}, best=best)
 
 
 def _weights(query: Query, weights: Mapping[str, float]) -> Mapping[str, float]:

@@ -16,6 +16,7 @@ from mnemolite.ingest.lines import Lines
 from mnemolite.ingest.secrets import mask
 from mnemolite.notes.anchors import described, texts
 from mnemolite.records import Anchor, Note, NoteHit
+from mnemolite.search.relevance import doubt
 from mnemolite.search.snippet import window
 from mnemolite.types import Chunk, Hit, Pinned, Standing
 
@@ -70,14 +71,17 @@ class SearchAnswer:
     tree: str
     hits: tuple[Found, ...]
     notes: tuple[Noted, ...]
+    best: float  # score of the best, shown or not
+    relevant: bool  # false where even that seems to be about something else
     omitted: int
     fresh: bool
     degraded: tuple[str, ...]
 
     def as_text(self) -> str:
-        blocks = [*map(_hit_text, self.hits), *map(_note_text, self.notes)] or ["nothing found"]
-        end = f"{len(self.hits) + len(self.notes)} found" + (f" in {self.tree}" if self.tree else "")
-        return "\n\n".join([*blocks, _end(end, self.omitted, self.degraded)])
+        blocks = [*map(_hit_text, self.hits), *map(_note_text, self.notes)]
+        end = f"{len(blocks)} found" + (f" in {self.tree}" if self.tree else "")
+        remark = doubt(len(blocks) + self.omitted, self.best, self.relevant)
+        return "\n\n".join([*filter(None, [remark]), *blocks, _end(end, self.omitted, self.degraded)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +89,16 @@ class NotesAnswer:
     """*masked* names the secrets that were kept out of what was written."""
 
     notes: tuple[Noted, ...]
+    best: float = 0.0  # score of the best, shown or not
+    relevant: bool = True  # false where even that seems to be about something else
     omitted: int = 0
     masked: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
 
     def as_text(self) -> str:
         masked = [f"a secret was masked: {kind}" for kind in self.masked]
-        blocks = list(map(_note_text, self.notes)) or ["nothing found"]
+        remark = doubt(len(self.notes) + self.omitted, self.best, self.relevant)
+        blocks = [*filter(None, [remark]), *map(_note_text, self.notes)]
         return "\n\n".join([*blocks, _end(f"{len(self.notes)} notes", self.omitted, (*masked, *self.degraded))])
 
 

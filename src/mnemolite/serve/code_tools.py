@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,7 @@ from mnemolite.serve.tool import (
     REPEATABLE,
     WAIT_SECONDS,
     Folder,
+    LeastScore,
     Limit,
     Question,
     Tokens,
@@ -81,18 +83,17 @@ class CodeTools:
         path: Paths = "",
         language: Language = "",
         kind: CodeKind = "",
+        min_score: LeastScore = None,
         max_tokens: Tokens = 2000,
         tree: Folder = "",
     ) -> Annotated[CallToolResult, SearchAnswer]:
         """Find code and documents by meaning and by name, the best first, each with its place and a snippet."""
         standings = self._trees.standings(tree)
-        asked = Query(text=query, limit=limit, scope=_scope(path, language, kind))
+        asked = Query(text=query, limit=limit, scope=_scope(path, language, kind), min_score=min_score)
         if what == "notes":
             memory = self._trees.memory(tree)
             notes = memory.notes.search(asked) if memory.has_notes else Results(hits=())
-            return _found(
-                None, Results(hits=(), notes=notes.hits, degraded=notes.degraded), (), query, max_tokens, standings
-            )
+            return _found(None, replace(notes, hits=(), notes=notes.hits), (), query, max_tokens, standings)
         kept = self._trees.get(tree)
         stale = kept.settle(WAIT_SECONDS, on_wait=end_if_cancelled)
         results = kept.memory.search(asked, freshness="skip", notes=0 if what == "code" else NOTES_BESIDE)
@@ -112,9 +113,7 @@ class CodeTools:
         standings = self._trees.standings(tree)
         if place.startswith(NOTE):
             notes = self._trees.memory(tree).notes.similar(place.removeprefix(NOTE), limit)
-            return _found(
-                None, Results(hits=(), notes=notes.hits, degraded=notes.degraded), (), "", max_tokens, standings
-            )
+            return _found(None, replace(notes, hits=(), notes=notes.hits), (), "", max_tokens, standings)
         kept = self._trees.get(tree)
         file, first, _ = _parsed(place, kept)
         stale = kept.settle(WAIT_SECONDS, on_wait=end_if_cancelled)
@@ -227,6 +226,8 @@ def _found(
         tree=str(kept.root) if kept else "",
         hits=hits,
         notes=notes,
+        best=round(results.best, 4),
+        relevant=results.relevant,
         omitted=len(results.hits) - len(hits) + len(results.notes) - len(notes),
         fresh=not stale,
         degraded=(*stale, *results.degraded),

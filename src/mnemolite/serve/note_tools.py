@@ -20,6 +20,7 @@ from mnemolite.serve.tool import (
     REPEATABLE,
     WAIT_SECONDS,
     Folder,
+    LeastScore,
     Limit,
     Tokens,
     end_if_cancelled,
@@ -27,7 +28,7 @@ from mnemolite.serve.tool import (
     tool,
 )
 from mnemolite.serve.trees import Trees
-from mnemolite.types import Hit, Kind, Query
+from mnemolite.types import Hit, Kind, Query, Results
 
 Kinds = Literal["bug", "pattern", "decision", "pitfall", "config", "reference", "snippet"]
 OnlyKinds = Annotated[Literal["", Kinds], Field(description="Only this kind.")]
@@ -95,6 +96,7 @@ class NoteTools:
         kind: OnlyKinds = "",
         tags: Annotated[list[str], Field(description="Only notes that have all of these.")] = [],  # noqa: B006
         include_obsolete: Annotated[bool, Field(description="Also notes that are marked obsolete.")] = True,
+        min_score: LeastScore = None,
         max_tokens: Tokens = 2000,
         tree: Folder = "",
     ) -> Annotated[CallToolResult, NotesAnswer]:
@@ -106,15 +108,23 @@ class NoteTools:
             statuses=() if include_obsolete else (Status.ACTIVE,),
             limit=limit,
         )
+        results = Results(hits=())
         found: Sequence[Hit | Note] = ()
-        degraded: tuple[str, ...] = ()
         if memory.has_notes and query:
-            results = memory.notes.search(Query(text=query, limit=limit), filter)
-            found, degraded = results.hits, results.degraded
+            results = memory.notes.search(Query(text=query, limit=limit, min_score=min_score), filter)
+            found = results.hits
         elif memory.has_notes:
             found = memory.notes.select(filter)
         shown = fit_notes(found, max_tokens - ENVELOPE_TOKENS, self._trees.standings(tree))
-        return result(NotesAnswer(notes=shown, omitted=len(found) - len(shown), degraded=degraded))
+        return result(
+            NotesAnswer(
+                notes=shown,
+                best=round(results.best, 4),
+                relevant=results.relevant,
+                omitted=len(found) - len(shown),
+                degraded=results.degraded,
+            )
+        )
 
     def update_note(
         self,

@@ -17,6 +17,7 @@ WAIT_SECONDS = 5.0  # for a refresh of the index, before a call is answered from
 
 Tokens = Annotated[int, Field(ge=200, le=50_000, description="Largest size of the answer, in tokens.")]
 Limit = Annotated[int, Field(ge=1, le=100, description="Hits at most.")]
+LeastScore = Annotated[float | None, Field(ge=0, le=1, description="Leave out hits that are less relevant.")]
 Folder = Annotated[str, Field(description="Folder of another indexed source tree; empty: the one of this server.")]
 Question = Annotated[str, Field(description="A question in words, or a name or part of one.")]
 

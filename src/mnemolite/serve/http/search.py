@@ -37,6 +37,7 @@ LEXICAL = ("lexical", "name")
 VECTOR = ("vector", "text", "code")
 
 Read = Annotated[Caller, Depends(reader)]
+LeastScore = Annotated[Real | None, Field(ge=0, le=1, description="Leave out hits that are less relevant.")]
 Repository = Annotated[str | None, Field(description="Only this repository.", max_length=200)]
 
 
@@ -74,6 +75,7 @@ class HybridSearch:
     vector_weight: Annotated[Real | None, Field(ge=0, le=1)] = None
     auto_weights: Annotated[Flag, Field(description="Our weights, whatever the two above say.")] = False
     candidate_pool_size: Annotated[Whole | None, Field(ge=10, le=1000, description="Of each list.")] = None
+    min_score: LeastScore = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.top_k is not None and self.limit != self.top_k:
@@ -91,6 +93,7 @@ class LexicalSearch:
     repository: Repository = None
     filters: Filters | None = None
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
+    min_score: LeastScore = None
 
 
 @request
@@ -102,6 +105,7 @@ class VectorSearch:
     repository: Repository = None
     filters: Filters | None = None
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
+    min_score: LeastScore = None
 
     def __post_init__(self) -> None:
         if (self.query is None) == (self.embedding is None):
@@ -114,7 +118,7 @@ class Found:
 
     chunk_id: str
     rank: int
-    rrf_score: float  # what the order follows: the fused score, times the signals
+    rrf_score: float  # what the order follows, 0..1: the fused score, times the signals
     repository: str
     file_path: str
     language: str
@@ -155,6 +159,8 @@ class SearchMetadata:
 class SearchReply:
     results: list[Found]
     total_results: int
+    best_score: float  # of all hits, also of one that min_score leaves out
+    relevant: bool  # false where even that seems to be about something else
     metadata: SearchMetadata
     degraded: list[str]  # what the answer does not rest on: a model that failed, a reranker that did not answer
 
@@ -204,20 +210,29 @@ class SearchRoutes:
             lexical_weight=None if body.auto_weights else body.lexical_weight,
             vector_weight=None if body.auto_weights else body.vector_weight,
             pool=body.candidate_pool_size,
+            min_score=body.min_score,
         )
         return self._reply("hybrid", query, http)
 
     def lexical(self, body: LexicalSearch, caller: Read, http: Request) -> Response:
         """By words and names alone."""
         scope = _scope(body.filters, body.repository, caller)
-        return self._reply("lexical", Query(text=body.query, limit=body.limit, scope=scope, vector=False), http)
+        query = Query(text=body.query, limit=body.limit, scope=scope, vector=False, min_score=body.min_score)
+        return self._reply("lexical", query, http)
 
     def vector(self, body: VectorSearch, caller: Read, http: Request) -> Response:
         """By meaning alone."""
         scope = _scope(body.filters, body.repository, caller)
         given = [("embedding", Domain(body.embedding_domain.lower()), body.embedding)]
         embeddings = embeddings_of(self._memory, given, body.embedding_model)
-        query = Query(text=body.query or "", limit=body.limit, scope=scope, lexical=False, embeddings=embeddings)
+        query = Query(
+            text=body.query or "",
+            limit=body.limit,
+            scope=scope,
+            lexical=False,
+            embeddings=embeddings,
+            min_score=body.min_score,
+        )
         return self._reply("vector", query, http)
 
     def _reply(self, method: str, query: Query, http: Request) -> Response:
@@ -230,6 +245,8 @@ class SearchRoutes:
             SearchReply(
                 results=[_found(hit, rank, query.text) for rank, hit in enumerate(results.hits, 1)],
                 total_results=len(results.hits),
+                best_score=results.best,
+                relevant=results.relevant,
                 metadata=self._metadata(query, results),
                 degraded=list(results.degraded),
             )
