@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo test lint golden round-trip fuzz model constraints clean
+.PHONY: setup demo serve-demo test lint golden round-trip fuzz model constraints clean
 
 setup: $(VENV)/.done
 
@@ -20,6 +20,10 @@ $(VENV)/.done: pyproject.toml constraints.txt
 
 demo: setup
 	@sh bench/demo.sh $(BIN)/mnemolite "$(DEMO_PATH)"
+
+# PostgreSQL, Redis and the server from nothing: an index over HTTP, a search, an embedding, a clean stop.
+serve-demo: setup
+	@$(BIN)/python bench/serve_demo.py
 
 lint: setup
 	$(BIN)/ruff format --check .
