@@ -163,6 +163,13 @@ class Store(Index, Protocol):
         """Every document of *source* by path."""
         ...
 
+    def documents(self, source: str, paths: Sequence[str]) -> list[Indexed]:
+        """
+        Those of *source* at *paths*, in any order, as they were put, but that vectors have lost a little in keeping.
+        Vectors of a space are left out where a chunk of the document lacks one.
+        """
+        ...
+
     def put(self, items: Iterable[Indexed]) -> None:
         """
         Stores whole documents; one that was there under the same source and path is replaced without trace.
@@ -286,9 +293,9 @@ class NoteStore(Protocol):
 class EventStore(Protocol):
     """Keeps events, in the database of a :class:`Store` whose documents are made from them. Thread-safe."""
 
-    def write_events(self, events: Iterable[tuple[Event, Indexed]]) -> None:
+    def write_events(self, events: Iterable[tuple[Event, Indexed | None]]) -> None:
         """
-        Events with their documents, chunks and vectors, in one transaction.
+        Events with their documents, chunks and vectors, in one transaction; None makes it one that is not indexed yet.
 
         Raises:
             Conflict: an event has an id that is there already; nothing was written.

@@ -174,7 +174,7 @@ def _records(
     def opened(create: bool) -> Records | None:
         from mnemolite.notebook import Notebook
 
-        kept = _record_stores(settings, create=create)
+        kept = record_stores(settings, create=create)
         if kept is None:
             return None
         store, note_store, open_events = kept
@@ -202,7 +202,8 @@ def _records(
     return opened
 
 
-def _record_stores(settings: Settings, *, create: bool) -> tuple[Store, NoteStore, Callable[[], EventStore]] | None:
+def record_stores(settings: Settings, *, create: bool) -> tuple[Store, NoteStore, Callable[[], EventStore]] | None:
+    """The store of the documents of notes and events, and these; None when there are none, unless *create*."""
     if settings.database_url:
         from mnemolite.stores.postgres_events import PostgresEvents
         from mnemolite.stores.postgres_notes import PostgresNotes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,20 @@ def test_a_card_says_what_its_chunk_says(store: Store) -> None:
             assert card[1:6] == (chunk.source, chunk.path, chunk.language, chunk.name, chunk.parent)
             assert tuple(filter(None, card.symbols.split("\n"))) == chunk.symbols
         assert index.cards([]) == []
+
+
+def test_documents_come_back_whole(store: Store) -> None:
+    two = replace(indexed("a.py", "one\ntwo"), digests=(b"1", b"2"))
+    skipped = Document(source="s", path="b", digest="d", language="text", size=1, mtime_ns=2, skipped="binary")
+    store.put([two, Indexed(document=skipped, chunks=(), digests=(), vectors={}), indexed("c.py", "three", source="t")])
+    found = {each.document.path: each for each in store.documents("s", ["a.py", "b", "c.py", "never"])}
+    assert found["b"] == Indexed(document=skipped, chunks=(), digests=(), vectors={})
+    again = found["a.py"]
+    assert found.keys() == {"a.py", "b"} and (again.document, again.digests) == (two.document, two.digests)
+    assert tuple(replace(each, id=0) for each in again.chunks) == two.chunks
+    assert again.vectors[SPACE] == pytest.approx(two.vectors[SPACE], abs=1e-3)
+    store.put([replace(indexed("a.py", "one\ntwo"), vectors={})])
+    assert store.documents("s", ["a.py"])[0].vectors == {}
 
 
 def test_frequencies_count_chunks_and_not_repetitions(store: Store) -> None:

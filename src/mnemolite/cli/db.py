@@ -1,16 +1,27 @@
-"""The schema of a PostgreSQL database: db upgrade, downgrade, current, check."""
+"""db upgrade, downgrade, current, check: the tables of a PostgreSQL database. db copy: into it and out of it."""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
-from mnemolite.settings import Settings
+from mnemolite.errors import InvalidInput, NotFound
+from mnemolite.settings import POSTGRES, Settings
+from mnemolite.wiring import NOTES, open_store, record_stores, tree_folder
 from mnemolite.wiring_postgres import open_schema
 
 if TYPE_CHECKING:
+    from mnemolite.ports import Store
     from mnemolite.stores.postgres_migrate import Schema
+    from mnemolite.transfer import Copied, RecordStores
 
 
 @click.group("db")
@@ -51,6 +62,76 @@ def check_command() -> int:
     for line in found or ["the tables are as this program expects them"]:
         click.echo(line)
     return 1 if found else 0
+
+
+@db_command.command("copy")
+@click.argument("origin", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+def copy_command(origin: str, target: str, as_json: bool) -> None:
+    """
+    Copy between files and a database: one of FROM and TO is its URL.
+
+    The other is the folder of a tree, for its index, or a file notes.db, for all notes and events in it. Nothing is
+    embedded anew. A copy that was stopped goes on where it was; every document is read back and compared.
+    """
+    if origin.startswith(POSTGRES) == target.startswith(POSTGRES):
+        raise InvalidInput(
+            "of FROM and TO one must be a database's URL, postgresql://..., and one a folder or notes.db"
+        )
+    place = Path(target if origin.startswith(POSTGRES) else origin).expanduser()
+    copied = (_copy_records if place.name == NOTES else _copy_tree)(origin, target, place)
+    if as_json:
+        click.echo(json.dumps(asdict(copied)))
+        return
+    parts = [
+        *(f"{count:,} {kind} copied" for kind, count in copied.written.items()),
+        *(f"{count:,} {kind} there already" for kind, count in copied.present.items()),
+        *(f"{count:,} {kind} left as they are there" for kind, count in copied.kept.items()),
+        *([f"{copied.removed:,} removed"] if copied.removed else []),
+    ]
+    click.echo(f"{', '.join(parts) or 'nothing to copy'}; verified, digest {copied.digest}")
+
+
+def _copy_tree(origin: str, target: str, place: Path) -> Copied:
+    from mnemolite.transfer import copy_tree
+
+    root = tree_folder(place)
+
+    def opened(side: str, *, create: bool) -> Store:
+        url = side if side.startswith(POSTGRES) else ""
+        return open_store(root, structs.replace(Settings.load(root), database_url=url), create=create)
+
+    with closing(opened(origin, create=False)) as first, closing(opened(target, create=True)) as second:
+        return copy_tree(first, second, _progress())
+
+
+def _copy_records(origin: str, target: str, place: Path) -> Copied:
+    from mnemolite.transfer import RecordStores, copy_records
+
+    def opened(side: str, *, create: bool) -> RecordStores:
+        folder = str(place.absolute().parent)
+        url = side if side.startswith(POSTGRES) else ""
+        found = record_stores(structs.replace(Settings.load(), database_url=url, data_dir=folder), create=create)
+        if found is None:
+            raise NotFound(f"there are no notes and events at {place}")
+        index, notes, events = found
+        return RecordStores(index, notes, events())
+
+    first = opened(origin, create=False)
+    with closing(first.index):
+        second = opened(target, create=True)
+        with closing(second.index):
+            return copy_records(first, second, _progress())
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Redraws a line on a terminal, and says nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda done, total: None
+    return lambda done, total: click.echo(
+        f"\rcopied {done:,} of {total:,}" + ("\n" if done == total else ""), err=True, nl=False
+    )
 
 
 def _schema() -> Schema:

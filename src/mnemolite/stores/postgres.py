@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from mnemolite import types
 from mnemolite.stores import postgres_index, postgres_search, postgres_write
-from mnemolite.stores.documents import checked
+from mnemolite.stores.documents import Stored, assembled, checked
 from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, Row
 from mnemolite.stores.postgres_lock import WriterLock
 from mnemolite.stores.postgres_scope import Within, within
-from mnemolite.stores.postgres_spaces import Catalogue, Source, read_catalogue
+from mnemolite.stores.postgres_spaces import Catalogue, Source, read_catalogue, stored_spaces
 from mnemolite.stores.postgres_words import restore, sendable, unescaped
 from mnemolite.stores.vectors import unit
-from mnemolite.types import TREE, Card, Chunk, FileState, Indexed, Kind, Ranking, Scope, Space, Stats
+from mnemolite.types import TREE, Card, Chunk, Document, FileState, Indexed, Kind, Ranking, Scope, Space, Stats
 
 if TYPE_CHECKING:
     from mnemolite.types import Vector
@@ -82,6 +82,47 @@ class PostgresStore:
                 (self.collection, self._name(source)),
             ).fetchall()
         return {path: FileState(digest=digest, size=size, mtime_ns=mtime) for path, digest, size, mtime in rows}
+
+    def documents(self, source: str, paths: Sequence[str]) -> list[Indexed]:
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT d.id, path, digest, language, size, mtime_ns, skipped, metadata FROM documents d"
+                " JOIN sources ON sources.id = source WHERE collection = %s AND name = %s AND path = ANY(%s)",
+                (self.collection, self._name(source), list(paths)),
+            ).fetchall()
+            found = {
+                id: Stored(
+                    Document(
+                        source=source,
+                        path=path,
+                        digest=digest,
+                        language=language,
+                        size=size,
+                        mtime_ns=mtime_ns,
+                        skipped=skipped,
+                        metadata=metadata or {},
+                    )
+                )
+                for id, path, digest, language, size, mtime_ns, skipped, metadata in rows
+            }
+            rows = connection.execute(
+                f"SELECT c.document, c.digest, {_CHUNKS.strip().removeprefix('SELECT')} WHERE c.document = ANY(%s)"
+                " ORDER BY c.id",
+                (list(found),),
+            ).fetchall()
+            for document, digest, *row in rows:
+                found[document].add(self._chunk(tuple(row)), digest)
+            ids = [chunk.id for stored in found.values() for chunk in stored.chunks]
+            vectors = {
+                stored.space: {
+                    chunk: restore(sent, stored.space.dimension)
+                    for chunk, sent in connection.execute(
+                        f"SELECT chunk, vector FROM {stored.table} WHERE chunk = ANY(%s)", (ids,), binary=True
+                    )
+                }
+                for stored in stored_spaces(connection, self.collection)
+            }
+        return assembled(found.values(), vectors)
 
     def put(self, items: Iterable[Indexed]) -> None:
         """All of *items* in one transaction; a document given twice is stored as given last."""

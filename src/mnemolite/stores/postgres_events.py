@@ -33,7 +33,7 @@ class PostgresEvents:
         self._store = store
         self._database = store.database
 
-    def write_events(self, events: Iterable[tuple[Event, Indexed]]) -> None:
+    def write_events(self, events: Iterable[tuple[Event, Indexed | None]]) -> None:
         batch = tuple(events)
         rows = [_row(event) for event, _ in batch]
         with self._store.writing() as connection:
@@ -46,7 +46,8 @@ class PostgresEvents:
                     )
                     if not cursor.rowcount:
                         raise Conflict(f"event {row[1] or row[0]} is there already; nothing was written")
-            postgres_write.put(connection, self._store.collection, checked(indexed for _, indexed in batch))
+            documents = checked(indexed for _, indexed in batch if indexed is not None)
+            postgres_write.put(connection, self._store.collection, documents)
 
     def events(self, ids: Sequence[str]) -> list[Event]:
         if not ids:

@@ -100,6 +100,12 @@ class SqliteStore:
             )
         return {path: FileState(digest=digest, size=size, mtime_ns=mtime) for path, digest, size, mtime in rows}
 
+    def documents(self, source: str, paths: Sequence[str]) -> list[Indexed]:
+        from mnemolite.stores.sqlite_read import documents
+
+        with self.database.reading() as connection:
+            return documents(connection, source, paths)
+
     def put(self, items: Iterable[Indexed]) -> None:
         """All of *items* in one transaction; a document given twice is stored as given last."""
         with self.database.writing() as connection:

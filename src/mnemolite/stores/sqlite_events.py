@@ -25,15 +25,17 @@ class SqliteEvents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def write_events(self, events: Iterable[tuple[Event, Indexed]]) -> None:
+    def write_events(self, events: Iterable[tuple[Event, Indexed | None]]) -> None:
         batch = tuple(events)
+        if not batch:
+            return
         rows = [_row(event) for event, _ in batch]
         with self._database.writing() as connection:
             ids = apsw.carray(tuple(event.id for event, _ in batch))
             for (id,) in fetch(connection, "SELECT id FROM events WHERE id IN carray(?)", (ids,)):
                 raise Conflict(f"event {id} is there already; nothing was written")
             connection.executemany(f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", rows)
-            sqlite_write.put(connection, [indexed for _, indexed in batch])
+            sqlite_write.put(connection, [indexed for _, indexed in batch if indexed is not None])
 
     def events(self, ids: Sequence[str]) -> list[Event]:
         if not ids:
