@@ -80,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     index_roots: tuple[str, ...] = ()  # folders that may be indexed by their path, with all below them
     keys_file: str = ""  # API keys, hashed; "" is keys.json in data_dir
     allowed_hosts: tuple[str, ...] = ()  # names it may be called by, besides those of this machine
+    trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For says who asks
     cors_origins: tuple[str, ...] = ()  # sites whose pages may call it from a browser
     rate_per_minute: Annotated[int, Meta(ge=0)] = 6000  # requests of one key, or of one address; 0 is any number
     max_body_bytes: Annotated[int, Meta(ge=1)] = 32 * 2**20

@@ -69,7 +69,7 @@ def served(folder: Path, **settings: Any) -> Iterator[Served]:
     keys = Keys(keys_file(memory.settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = runner(make_app(memory, keys, hosts=("127.0.0.1",)))
+        server = runner(make_app(memory, keys, hosts=("127.0.0.1",)), memory.settings.trusted_proxies)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from mnemolite.stores.sqlite import SqliteStore
 
 from .conftest import GOLDEN, Serve, Served
 
@@ -203,6 +206,27 @@ def test_while_one_indexes_others_search_and_a_second_is_told_to_wait(serve: Ser
         for thread in waiting:
             thread.join()
         assert len(server.get(REPOSITORIES)["repositories"]) == 4
+
+
+def test_a_server_that_ends_says_so_to_who_still_waits(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnemolite.serve.http.server.DRAIN_SECONDS", 1)
+    files = [{"path": "a.py", "content": "def alpha(): ...\n"}]
+    answers: list[httpx.Response] = []
+
+    def ask(url: str) -> None:
+        answers.append(httpx.post(url, json={"repository": "r", "files": files}, trust_env=False))
+
+    with ExitStack() as stack:
+        with serve(lock_wait_seconds=3) as server:
+            other = stack.enter_context(closing(SqliteStore(Path(server.memory.settings.data_dir) / "server.db")))
+            stack.enter_context(other.writer())
+            asking = threading.Thread(target=ask, args=(server.url + INDEX,))
+            asking.start()
+            while server.metric("http_requests_in_flight") < 2:
+                pass
+        asking.join()
+    assert answers[0].status_code == 503
+    assert "the server is ending" in answers[0].json()["detail"]
 
 
 def test_what_a_client_asked_for_is_done_when_it_has_gone(serve: Serve) -> None:

@@ -253,6 +253,13 @@ def test_many_requests_are_refused_by_key_with_the_time_to_wait(serve: Serve) ->
         assert server.get("/health")["status"] == "ok"
 
 
+@pytest.mark.parametrize(("trusted", "statuses"), [((), [200, 200, 429]), (("127.0.0.1",), [200, 200, 200])])
+def test_only_a_trusted_proxy_says_who_asks(serve: Serve, trusted: tuple[str, ...], statuses: list[int]) -> None:
+    with serve(rate_per_minute=2, trusted_proxies=trusted) as server:
+        given = [server.client.get("/v1/models", headers={"X-Forwarded-For": f"10.0.0.{i}"}) for i in range(3)]
+        assert [answer.status_code for answer in given] == statuses
+
+
 def test_a_body_that_is_too_large_is_refused_announced_or_not(serve: Serve) -> None:
     with serve(max_body_bytes=1000) as server:
         assert server.post(HYBRID, {"query": "x" * 900})["results"] == []

@@ -61,9 +61,10 @@ class Edge:
         task = asyncio.ensure_future(self._app(scope, receive, answer.send))
         try:
             done, _ = await asyncio.wait({task}, timeout=None if scope["path"].startswith(LONG) else self._seconds)
-        except asyncio.CancelledError:
+            status, message = 504, f"not done within {self._seconds:g} s; ask for less, or again later"
+        except asyncio.CancelledError:  # by the server that ends, when it has waited long enough
+            done, status, message = set(), 503, "the server is ending; ask again, what was done by now stays"
             task.cancel()
-            raise
         if done or answer.status:
             await task
             return answer
@@ -71,8 +72,7 @@ class Edge:
         self._late.add(task)
         task.add_done_callback(self._ended_late)
         late = _Answer(answer.passes_to, answer.request_id)
-        message = f"not done within {self._seconds:g} s; ask for less, or again later"
-        await problem(scope, 504, message)(scope, receive, late.send)
+        await problem(scope, status, message)(scope, receive, late.send)
         return late
 
     def _ended_late(self, task: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+from collections.abc import Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -44,7 +45,7 @@ def serve(settings: Settings, host: str, port: int, *, insecure: bool = False) -
         app = make_app(memory, keys, hosts=_hosts(settings, keyless=not keys.asked_for and not insecure))
         for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it was ended by
             signal.signal(ending, lambda *_: None)
-        runner(app).run([listener])
+        runner(app, settings.trusted_proxies).run([listener])
         log.info("ended")
     finally:
         memory.close()
@@ -55,13 +56,15 @@ def _hosts(settings: Settings, *, keyless: bool) -> tuple[str, ...]:
     return (*THIS_MACHINE, *settings.allowed_hosts) if keyless or settings.allowed_hosts else ()
 
 
-def runner(app: ASGIApp) -> uvicorn.Server:
+def runner(app: ASGIApp, trusted_proxies: Sequence[str] = ()) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         ws="none",
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     return uvicorn.Server(config)
