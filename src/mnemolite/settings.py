@@ -69,13 +69,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     reranker_api_key: Annotated[str, Meta(pattern=r"^[!-~]*\Z")] = ""  # never shown
     reranker_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 15.0  # for the whole call, retries included
     reranker_token_budget: Annotated[int, Meta(ge=4000)] = 8000  # of what is sent in one call
-
-    def __repr__(self) -> str:
-        shown = {
-            name: "***" if name in _SECRET and value else value for name, value in msgspec.structs.asdict(self).items()
-        }
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
-
     # of `mnemolite serve`; lists are separated by commas in the environment
     index_roots: tuple[str, ...] = ()  # folders that may be indexed by their path, with all below them
     keys_file: str = ""  # API keys, hashed; "" is keys.json in data_dir
@@ -88,6 +81,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     request_threads: Annotated[int, Meta(ge=1, le=256)] = 16  # requests worked on at once
     preload_seconds: Annotated[float, Meta(ge=0)] = 5.0  # after its start the models are loaded
     log_queries: bool = False  # write what is searched for into the log
+
+    def __repr__(self) -> str:
+        shown = {
+            name: "***" if name in _SECRET and value else value for name, value in msgspec.structs.asdict(self).items()
+        }
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @classmethod
     def load(cls, root: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

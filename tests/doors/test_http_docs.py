@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 from mnemolite.serve.security import Access
 
@@ -34,6 +36,14 @@ def test_the_page_shows_every_route_and_every_key_of_a_body_and_asks_nobody_else
     for name in ("HybridSearch", "NewNote", "CreateEmbeddings", "Index"):
         for key in described["components"]["schemas"][name]["properties"]:
             assert key in page.text
+
+
+def test_the_guide_names_every_route_and_every_metric(shop: Served) -> None:
+    guide = (Path(__file__).parents[2] / "docs/server.md").read_text("utf-8")
+    assert [path for path in shop.get("/openapi.json")["paths"] if path not in guide] == []
+    families = re.findall(r"^# TYPE (\w+)", shop.client.get("/metrics").text, re.MULTILINE)
+    assert len(families) > 20
+    assert [name for name in families if name not in guide and not name.startswith("process_")] == []
 
 
 def test_what_can_be_asked_is_told_without_a_key(serve: Serve) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import structs
 
-from mnemolite import heap
+from mnemolite import ram
 from mnemolite.errors import InvalidInput
 from mnemolite.settings import Settings
 from mnemolite.wiring import tree_folder
@@ -38,7 +38,7 @@ def serve_command(host: str, port: int, roots: tuple[Path, ...], insecure: bool)
         from mnemolite.serve.http.server import serve
     except ModuleNotFoundError as error:
         raise InvalidInput(f"{error}; install the server with: pip install 'mnemolite[server]'") from error
-    heap.share()
+    ram.share_heap()
     serve(settings, host, port, insecure=insecure)
 
 
