@@ -25,7 +25,7 @@ from mnemolite.ingest.passage import passage
 from mnemolite.search.search import search
 from mnemolite.search.understand import query_terms
 from mnemolite.stores.sqlite import SqliteStore
-from mnemolite.types import Chunk, Document, Indexed, Query, Role, Scope
+from mnemolite.types import TREE, Chunk, Document, Indexed, Query, Role, Scope
 from mnemolite.wiring import open_memory
 
 if TYPE_CHECKING:
@@ -88,16 +88,17 @@ def grow(seeds: list[Chunk], embedder: StaticEmbedder) -> Iterator[tuple[Chunk, 
             yield replace(chunk, id=0, path=f"part{round}/{chunk.path}", text=text), noisy.astype(np.float32)
 
 
-def batches(pairs: Iterator[tuple[Chunk, Vector]]) -> Iterator[list[Indexed]]:
+def batches(pairs: Iterator[tuple[Chunk, Vector]], source: str = TREE) -> Iterator[list[Indexed]]:
     space = StaticEmbedder().space
     number = count()
     while pairs_of_batch := list(islice(pairs, 1024)):
         items = []
         for chunk, vector in pairs_of_batch:
             path = f"{chunk.path}#{next(number)}"
-            document = Document(source=".", path=path, digest=path, language=chunk.language, size=1, mtime_ns=1)
+            document = Document(source=source, path=path, digest=path, language=chunk.language, size=1, mtime_ns=1)
+            own = replace(chunk, source=source, path=path)
             items.append(
-                Indexed(document=document, chunks=(chunk,), digests=(path.encode(),), vectors={space: vector[None, :]})
+                Indexed(document=document, chunks=(own,), digests=(path.encode(),), vectors={space: vector[None, :]})
             )
         yield items
 
