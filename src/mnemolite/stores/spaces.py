@@ -7,7 +7,8 @@ from mnemolite.types import Space
 def mismatch(stored: Space, wanted: Space, where: str = "the index") -> SpaceMismatch:
     return SpaceMismatch(
         f"{where} holds {wanted.domain} vectors of {_described(stored)}, the model is now"
-        f" {_described(wanted)}; run 'mnemolite index rebuild', or go back to the first model"
+        f" {_described(wanted)}; run 'mnemolite index rebuild' (on a server, delete its repositories and index them"
+        " again), or go back to the first model"
     )
 
 

@@ -15,7 +15,7 @@ from mnemolite.serve.http.guard import reader
 from mnemolite.serve.http.problems import documented
 from mnemolite.serve.metrics import Metrics, caches
 from mnemolite.serve.security import Caller
-from mnemolite.types import CacheLevel, Domain, ModelState
+from mnemolite.types import CacheLevel, Domain, ModelState, Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Health:
 class Readiness:
     status: Literal["ready", "degraded", "not ready"]
     store: str  # "ok", or why it cannot be used
-    models: dict[str, str]  # "loaded", "not loaded yet", or why it could not be
+    models: dict[str, str]  # "loaded", "not loaded yet", or why it cannot be used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +152,18 @@ class HealthRoutes:
             except EmbedderUnavailable as error:
                 found["configured"] = str(error)
             else:
-                found[state.space.model] = state.failure or ("loaded" if state.loaded else "not loaded yet")
+                usual = "loaded" if state.loaded else "not loaded yet"
+                found[state.space.model] = state.failure or self._foreign(state.space) or usual
         return found
+
+    def _foreign(self, space: Space) -> str:
+        """By what other model the repositories were indexed."""
+        try:
+            held = self._memory.repositories.store.spaces()
+        except MnemoError:  # said of the store
+            return ""
+        others = [each.model for each in held if each.domain == space.domain and each != space]
+        return f"what is indexed was made by {', '.join(others)}: delete it and index it again" if others else ""
 
 
 def _model(state: ModelState | str) -> ModelOut:
