@@ -365,10 +365,16 @@ def test_keys_are_made_listed_and_revoked_by_the_command_line() -> None:
     assert refused.returncode == 2
 
 
-def test_a_server_process_logs_json_without_secrets_and_ends_cleanly() -> None:
+def test_a_server_process_logs_json_without_secrets_and_ends_cleanly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MNEMOLITE_KEYS_FILE", str(tmp_path / "own.json"))
+    monkeypatch.setenv("MNEMOLITE_ALLOWED_HOSTS", "team.example, other.example")
     token = run("key", "create", "ci").stdout.strip()
+    assert (tmp_path / "own.json").exists()
     with spawned("--host", "0.0.0.0", token=token) as server:
-        assert server.client.get("/health", headers={"Host": "any.example"}).status_code == 200
+        for host, status in (("team.example", 200), ("other.example:80", 200), ("evil.example", 400)):
+            assert server.client.get("/health", headers={"Host": host}).status_code == status
         server.client.post(HYBRID, json={"query": "a very private question"}, headers={"X-Request-ID": "trace-2"})
         server.client.get("/v1/models", headers={"Authorization": "Bearer mnl_wrong_secret"})
         server.process.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from mnemolite.embedders.lazy import LazyEmbedder
 from mnemolite.embedders.static import SHIPPED, StaticEmbedder, read_manifest
 from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.ram import MB
+from mnemolite.settings import Settings
 from mnemolite.types import Role
+from mnemolite.wiring import open_models
 
 MANIFEST = read_manifest(SHIPPED)
 
@@ -78,3 +81,15 @@ def test_a_text_given_as_tokens_is_embedded_as_the_text() -> None:
 def test_the_estimate_of_a_model_is_the_size_of_its_files() -> None:
     files = [file for file in SHIPPED.iterdir() if file.name in MANIFEST.files]
     assert MANIFEST.size == StaticEmbedder().state.bytes == sum(file.stat().st_size for file in files)
+
+
+def test_the_setting_is_for_all_memories_of_a_process(tmp_path: Path) -> None:
+    other = shutil.copytree(SHIPPED, tmp_path / "other")
+    with (
+        open_models(Settings(ram_budget_mb=1)) as first,
+        open_models(Settings(ram_budget_mb=1, embedding_model=str(other))) as second,
+    ):
+        first.preload()
+        with pytest.raises(EmbedderUnavailable, match="its RAM budget is 1 MB; raise ram_budget_mb"):
+            second.preload()
+        assert first.embed("a word").any()
