@@ -6,6 +6,7 @@ A hundred users at once, on a server with PostgreSQL and Redis, all on this mach
 
 The store holds the chunks of TREE, repeated with changes as bench/query.py does. Prints requests a second, latencies in
 ms and failures of each kind of request, and the CPU seconds of the server. --embedded: SQLite, and no Redis.
+Settings are taken from the environment, such as MNEMOLITE_REQUEST_THREADS.
 """
 
 from __future__ import annotations
@@ -45,8 +46,7 @@ def main() -> None:
     args = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        env = {name: value for name, value in os.environ.items() if not name.startswith("MNEMOLITE_")}
-        env |= {"MNEMOLITE_DATA_DIR": str(folder), "MNEMOLITE_RATE_PER_MINUTE": "0"}
+        env = os.environ | {"MNEMOLITE_DATA_DIR": str(folder), "MNEMOLITE_RATE_PER_MINUTE": "0"}
         if not args.embedded:
             env["DATABASE_URL"] = stack.enter_context(local_postgres({})).url()
             env["REDIS_URL"] = stack.enter_context(LocalRedis()).url

@@ -228,7 +228,7 @@ class SqliteStore:
         """
         if len(fragment) < 3:
             return []
-        condition, parameters = _within("chunks.id", scope)
+        condition, parameters = _conditions(scope)
         with self.database.reading() as connection:
             return fetch(
                 connection,
@@ -349,15 +349,21 @@ class SqliteStore:
         key = (changes(connection), scope)
         held = self._allowed
         if held is None or held[0] != key:
-            condition, parameters = _within("chunks.id", scope)
-            rows = fetch(connection, f"SELECT id FROM chunks WHERE {condition}", parameters)
+            condition, parameters = _conditions(scope)
+            joined = "chunks JOIN documents ON documents.id = document"
+            rows = fetch(connection, f"SELECT chunks.id FROM {joined} WHERE {condition}", parameters)
             held = (key, to_ids(chunk for (chunk,) in rows))
             self._allowed = held
         return held[1]
 
 
 def _match(connection: apsw.Connection, expression: str, scope: Scope, limit: int) -> Ranking:
-    condition, parameters = _within("words.rowid", scope)
+    condition, parameters = _conditions(scope)
+    if scope:  # asked of each match: a list of all that is allowed would take longer to make than most searches
+        condition = (
+            "EXISTS (SELECT 1 FROM chunks JOIN documents ON documents.id = document"
+            f" WHERE chunks.id = words.rowid AND {condition})"
+        )
     return fetch(
         connection,
         f"""
@@ -397,39 +403,35 @@ def _weighted_sum(found: Ranking, others: Ranking, limit: int) -> Ranking:
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:limit]
 
 
-def _within(id: str, scope: Scope) -> tuple[str, dict[str, Any]]:
-    """A condition on the chunk id *id*, and its named parameters."""
-    if not scope:
-        return "true", {}
-    documents: list[str] = []
+def _conditions(scope: Scope) -> tuple[str, dict[str, Any]]:
+    """On rows of chunks joined with documents, with named parameters."""
+    conditions: list[str] = []
     parameters: dict[str, Any] = {}
     if scope.sources:
-        documents.append("source IN (SELECT id FROM sources WHERE name IN carray(:sources))")
+        conditions.append("documents.source IN (SELECT id FROM sources WHERE name IN carray(:sources))")
         parameters["sources"] = apsw.carray(tuple(map(_sendable, scope.sources)))
+    if scope.kinds:
+        conditions.append("chunks.kind IN carray(:kinds)")
+        parameters["kinds"] = apsw.carray(tuple(kind.value for kind in scope.kinds))
     if scope.languages:
-        documents.append("language IN carray(:languages)")
+        conditions.append("documents.language IN carray(:languages)")
         parameters["languages"] = apsw.carray(tuple(map(_sendable, scope.languages)))
-    if scope.paths:
-        documents.append("path REGEXP :paths")
-        parameters["paths"] = globs.regex([_sendable(path) for path in scope.paths])
     if scope.below:
-        documents.append("path > :below || '/' AND path < :below || '0'")  # '0' is the character after '/'
+        conditions.append("documents.path > :below || '/' AND documents.path < :below || '0'")  # '0' follows '/'
         parameters["below"] = _sendable(scope.below).rstrip("/")
+    if scope.paths:
+        conditions.append("documents.path REGEXP :paths")
+        parameters["paths"] = globs.regex([_sendable(path) for path in scope.paths])
     if scope.since is not None:
-        documents.append("mtime_ns >= :since")
+        conditions.append("documents.mtime_ns >= :since")
         parameters["since"] = nanoseconds(scope.since)
     if scope.until is not None:
-        documents.append("mtime_ns < :until")
+        conditions.append("documents.mtime_ns < :until")
         parameters["until"] = nanoseconds(scope.until)
     if scope.metadata:
-        documents.append("json_contains(documents.metadata, :metadata)")
+        conditions.append("json_contains(documents.metadata, :metadata)")
         parameters["metadata"] = sqlite_write.to_json(scope.metadata)
-    chunks = [f"document IN (SELECT id FROM documents WHERE {' AND '.join(documents)})"] if documents else []
-    if scope.kinds:
-        chunks.append("kind IN carray(:kinds)")
-        parameters["kinds"] = apsw.carray(tuple(kind.value for kind in scope.kinds))
-    # the plus keeps SQLite from looking each allowed id up in the full-text index
-    return f"+{id} IN (SELECT id FROM chunks WHERE {' AND '.join(chunks)})", parameters
+    return " AND ".join(conditions) or "true", parameters
 
 
 def _phrase(term: str) -> str:
