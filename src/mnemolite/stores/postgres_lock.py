@@ -23,6 +23,11 @@ class WriterLock:
         self._collection = collection
         self._held = threading.local()
 
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread holds it, of whatever source."""
+        return bool(self._held.__dict__)
+
     @contextmanager
     def held(self, source: str) -> Iterator[None]:
         """

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -41,14 +41,14 @@ _ESCAPED = re.compile("\1[\1\2]")
 
 @dataclass(frozen=True)
 class Words:
-    """The distinct terms of a chunk, and as they are sent: a tsvector of them, and a sparsevec of what each counts."""
+    """Of some chunks, as they are sent: the tsvector of each, and the sparsevec of what its terms count."""
 
-    terms: list[str]
-    tsvector: bytes
-    impacts: bytes
+    tsvectors: list[bytes]
+    impacts: list[bytes]
+    frequencies: dict[str, int]  # in how many of the chunks each term stands, in the order of the terms
 
 
-def words(chunks: Sequence[Fields], marks: Sequence[Collection[str]]) -> list[Words]:
+def words(chunks: Sequence[Fields], marks: Sequence[Collection[str]]) -> Words:
     """Of many chunks at once, which is several times faster; each is found by its *marks* too."""
     parts = [part for fields in chunks for part in (fields.body, fields.name, fields.path)]
     sizes = np.array([len(part) for part in parts], np.int64).reshape(-1, 3)
@@ -67,37 +67,53 @@ def words(chunks: Sequence[Fields], marks: Sequence[Collection[str]]) -> list[Wo
     keys, places = keys[order], places[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))  # of each term of each chunk
     owner, term = np.divmod(keys[first], max(1, len(vocabulary)))
-    frequencies = np.add.reduceat(weights[order], first) if len(first) else np.empty(0)
+    frequencies = _sums(weights[order], first)
     impacts = frequencies * (BM25_K1 + 1)
     impacts /= frequencies + BM25_K1 * (1 - BM25_B + BM25_B * lengths[owner] / USUAL_LENGTH)
-    ends = np.searchsorted(owner, np.arange(len(chunks)), side="right").tolist()
-    sparse = _sparsevecs(owner, term, impacts, vocabulary, ends)
-    numbered, encoded = term.tolist(), [term.encode() + b"\0" for term in vocabulary]
-    lexemes = [encoded[number] + at for number, at in zip(numbered, _placed(first, places), strict=True)]
-    found = []
-    for start, end, own_marks, counts in zip([0, *ends], ends, marks, sparse, strict=False):
-        sent = lexemes[start:end]
-        while sum(map(len, sent)) > MAX_LEXEME_BYTES:
-            del sent[-max(1, len(sent) // 10) :]
-        own = [vocabulary[number] for number in numbered[start : start + len(sent)]]
-        found.append(Words(own, tsvector(own_marks, len(own)) + b"".join(sent), counts))
-    return found
+    lexemes, sizes = _lexemes(term, vocabulary, first, places)
+    kept = _within(MAX_LEXEME_BYTES, sizes, owner)
+    if not kept.all():
+        lexemes = lexemes[np.repeat(kept, sizes)]
+        sizes, owner, term, impacts = sizes[kept], owner[kept], term[kept], impacts[kept]
+    ends = np.searchsorted(owner, np.arange(len(chunks)), side="right")
+    counts = np.bincount(term, minlength=len(vocabulary))
+    sent, last = lexemes.tobytes(), np.append(0, np.cumsum(sizes))[np.append(0, ends)].tolist()
+    return Words(
+        tsvectors=[
+            tsvector(own_marks, more) + sent[start:end]
+            for own_marks, more, (start, end) in zip(
+                marks, np.diff(ends, prepend=0).tolist(), pairwise(last), strict=True
+            )
+        ],
+        impacts=_sparsevecs(owner, term, impacts, vocabulary, len(chunks)),
+        frequencies={term: count for term, count in zip(vocabulary, counts.tolist(), strict=True) if count},
+    )
 
 
-def _placed(first: NDArray[np.int64], places: NDArray[np.int64]) -> list[bytes]:
-    """For each term that begins at *first*, its places as a tsvector has them: how many, then each."""
-    sizes = np.diff(first, append=len(places))
-    rank = np.arange(len(places)) - np.repeat(first, sizes)
+def _lexemes(
+    term: NDArray[np.int64], vocabulary: Sequence[str], first: NDArray[np.int64], places: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """
+    Each term, whose *places* begin at *first*, as a tsvector has it: the text, a NUL, how many places, each of them.
+    All of them one after the other, and the size of each.
+    """
+    encoded = [term.encode() + b"\0" for term in vocabulary]
+    counts = np.diff(first, append=len(places))
+    rank = np.arange(len(places)) - np.repeat(first, counts)
     kept = (rank < MAX_PLACES) & (places <= MAX_PLACE)
-    sizes = np.add.reduceat(kept, first) if len(first) else sizes
-    ends = np.cumsum(sizes + 1)
-    buffer = np.empty(len(first) + int(kept.sum()), ">u2")
-    buffer[ends - sizes - 1] = sizes
-    inside = np.ones(len(buffer), bool)
-    inside[ends - sizes - 1] = False
-    buffer[inside] = places[kept]
-    sent = buffer.tobytes()
-    return [sent[start:end] for start, end in pairwise([0, *(2 * ends).tolist()])]
+    counts = _sums(kept.astype(np.int64), first)
+    heads = np.cumsum(counts + 1) - counts - 1
+    numbers = np.empty(len(first) + int(kept.sum()), ">u2")
+    numbers[heads] = counts
+    behind = np.ones(len(numbers), bool)
+    behind[heads] = False
+    numbers[behind] = places[kept]
+
+    texts = np.array([len(each) for each in encoded], np.int64)
+    pool = np.frombuffer(b"".join(encoded) + numbers.tobytes(), np.uint8)
+    starts = np.stack([(np.cumsum(texts) - texts)[term], texts.sum() + 2 * heads], axis=1).ravel()
+    lengths = np.stack([texts[term], 2 * (counts + 1)], axis=1)
+    return pool[_ranges(starts, lengths.ravel())], lengths.sum(axis=1)
 
 
 def _sparsevecs(
@@ -105,17 +121,38 @@ def _sparsevecs(
     term: NDArray[np.int64],
     impacts: NDArray[np.float64],
     vocabulary: Sequence[str],
-    ends: Sequence[int],
-) -> Iterator[bytes]:
+    chunks: int,
+) -> list[bytes]:
     at = np.fromiter(map(place, vocabulary), np.int64, len(vocabulary))[term]
     keys = owner << 32 | at
     order = np.argsort(keys)
-    again = np.diff(keys[order], prepend=-1) == 0  # two terms of one hash count once
-    at, impacts = at[order].astype(">i4"), impacts[order].astype(">f4")
-    for start, end in pairwise([0, *ends]):
-        counted = np.flatnonzero(~again[start:end])[:MAX_IMPACTS] + start
-        head = struct.pack(">3i", DIMENSIONS, len(counted), 0)
-        yield head + at[counted].tobytes() + impacts[counted].tobytes()
+    order = order[np.diff(keys[order], prepend=-1) != 0]  # two terms of one hash count once
+    order = order[_within(MAX_IMPACTS, np.ones(len(order), np.int64), owner[order])]
+    places, values = at[order].astype(">i4").tobytes(), impacts[order].astype(">f4").tobytes()
+    ends = np.searchsorted(owner[order], np.arange(chunks), side="right").tolist()
+    return [
+        struct.pack(">3i", DIMENSIONS, end - start, 0) + places[4 * start : 4 * end] + values[4 * start : 4 * end]
+        for start, end in pairwise([0, *ends])
+    ]
+
+
+def _sums(values: NDArray[Any], first: NDArray[np.int64]) -> NDArray[Any]:
+    """Of the groups that begin at *first*."""
+    return np.add.reduceat(values, first) if len(first) else values
+
+
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All numbers of each range, one range after the other."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+
+
+def _within(most: int, sizes: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which come first among those of their owner, as many as have *most* together."""
+    ends = np.cumsum(sizes)
+    before = np.searchsorted(owner, owner, side="left")
+    kept: NDArray[np.bool_] = ends - np.append(0, ends)[before] <= most
+    return kept
 
 
 def place(term: str) -> int:

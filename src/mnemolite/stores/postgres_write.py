@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from mnemolite.search import tokens
-from mnemolite.stores.postgres_connection import Connection, Row
+from mnemolite.stores.postgres_connection import Connection, Database, Row
 from mnemolite.stores.postgres_spaces import forget_unused, stored_spaces, use_space
 from mnemolite.stores.postgres_words import MARK, escaped, halfvecs, trigrams, tsvector, words
 from mnemolite.stores.vectors import unit_rows
 from mnemolite.types import Chunk, Indexed, Kind, Space, telling_path
-
-if TYPE_CHECKING:
-    from mnemolite.types import Matrix
 
 _DOCUMENTS = "id, source, path, digest, language, size, mtime_ns, skipped, metadata, folded, trigrams"
 _DOCUMENT_TYPES = "int8 int4 text text text int8 int8 text jsonb text bytea".split()
@@ -28,6 +25,12 @@ _CHUNKS = (
 )
 _CHUNK_TYPES = "int8 int8 text int4 int4 text text text text text bytea text text bytea".split()
 _WORD_TYPES = "int8 int8 int4 bytea bytea".split()  # what is sent as bytes arrives as it is
+
+
+def flush(database: Database) -> None:
+    """Everything committed so far is on the server's disk: what comes last in its log takes all before it along."""
+    with database.writing() as connection:
+        connection.execute("SELECT pg_logical_emit_message(true, 'mnemolite', '')")
 
 
 def bump(connection: Connection, collection: str, names: Collection[str]) -> dict[str, int]:
@@ -58,7 +61,11 @@ def put(connection: Connection, collection: str, batch: Mapping[tuple[str, str],
     sources = bump(connection, collection, {source for source, _ in batch})
     keys = [(sources[source], path) for source, path in batch]
     remove(connection, collection, document_ids(connection, keys))
-    _insert(connection, collection, list(zip((source for source, _ in keys), batch.values(), strict=True)))
+    by_source: defaultdict[int, list[Indexed]] = defaultdict(list)
+    for (source, _), item in zip(keys, batch.values(), strict=True):
+        by_source[source].append(item)
+    for source, items in by_source.items():
+        _insert(connection, collection, source, items)
 
 
 def drop(connection: Connection, collection: str, source: str, paths: Collection[str]) -> None:
@@ -159,43 +166,39 @@ def scope_lexemes(source: int, language: str, kind: Kind) -> tuple[str, ...]:
     return f"{MARK}{source}", f"{MARK}k:{kind.value}", f"{MARK}l:{language}"
 
 
-def _insert(connection: Connection, collection: str, items: Sequence[tuple[int, Indexed]]) -> None:
+def _insert(connection: Connection, collection: str, source: int, items: Sequence[Indexed]) -> None:
     document_numbers = _reserve(connection, "document_ids", len(items))
-    chunk_numbers = iter(_reserve(connection, "chunk_ids", sum(len(item.chunks) for _, item in items)))
-    marks = [
-        scope_lexemes(source, item.document.language, chunk.kind) for source, item in items for chunk in item.chunks
-    ]
-    found_by = iter(words([tokens.fields(chunk) for _, item in items for chunk in item.chunks], marks))
+    chunk_numbers = iter(_reserve(connection, "chunk_ids", sum(len(item.chunks) for item in items)))
+    marks = [scope_lexemes(source, item.document.language, chunk.kind) for item in items for chunk in item.chunks]
+    found_by = words([tokens.fields(chunk) for item in items for chunk in item.chunks], marks)
     documents: list[Row] = []
     chunks: list[Row] = []
-    searched: list[Row] = []
-    terms: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    vectors: dict[tuple[int, Space], list[tuple[list[int], Matrix]]] = {}
-    for id, (source, item) in zip(document_numbers, items, strict=True):
+    vectors: defaultdict[Space, list[Row]] = defaultdict(list)
+    for id, item in zip(document_numbers, items, strict=True):
         documents.append(_document(id, source, item))
         numbers = list(islice(chunk_numbers, len(item.chunks)))
         for number, chunk, digest in zip(numbers, item.chunks, item.digests, strict=True):
-            own = next(found_by)
-            terms[source].update(own.terms)
             chunks.append(_chunk(number, id, source, chunk, digest))
-            searched.append((number, id, source, own.tsvector, own.impacts))
         for space, matrix in item.vectors.items():
-            rows = unit_rows(matrix, space, len(numbers))
-            if numbers:
-                vectors.setdefault((source, space), []).append((numbers, rows))
+            sent = halfvecs(unit_rows(matrix, space, len(numbers)))
+            vectors[space] += [(number, source, each) for number, each in zip(numbers, sent, strict=True)]
     _copy(connection, f"documents ({_DOCUMENTS})", _DOCUMENT_TYPES, documents)
+    if not chunks:
+        return
     _copy(connection, f"chunks ({_CHUNKS})", _CHUNK_TYPES, chunks)
-    _copy(connection, "words (chunk, document, source, words, impacts)", _WORD_TYPES, searched)
-    for source, counted in terms.items():
-        _count_terms(connection, source, counted)
-    for source, count in Counter(source for _, _, source, _, _ in searched).items():
-        connection.execute("UPDATE sources SET chunks = chunks + %s WHERE id = %s", (count, source))
-    for (source, space), parts in vectors.items():
-        stored = use_space(connection, collection, source, space)
-        rows_of = (
-            (n, source, sent) for numbers, rows in parts for n, sent in zip(numbers, halfvecs(rows), strict=True)
-        )
-        _copy(connection, f"{stored.table} (chunk, source, vector)", ["int8", "int4", "bytea"], rows_of)
+    searched = zip(chunks, found_by.tsvectors, found_by.impacts, strict=True)
+    _copy(
+        connection,
+        "words (chunk, document, source, words, impacts)",
+        _WORD_TYPES,
+        ((chunk[0], chunk[1], source, lexemes, impacts) for chunk, lexemes, impacts in searched),
+    )
+    _count_terms(connection, source, found_by.frequencies)
+    connection.execute("UPDATE sources SET chunks = chunks + %s WHERE id = %s", (len(chunks), source))
+    for space, rows in vectors.items():
+        if rows:
+            stored = use_space(connection, collection, source, space)
+            _copy(connection, f"{stored.table} (chunk, source, vector)", ["int8", "int4", "bytea"], rows)
 
 
 def _document(id: int, source: int, item: Indexed) -> Row:
@@ -248,11 +251,10 @@ def _copy(connection: Connection, table: str, types: Sequence[str], rows: Iterab
             copy.write_row(row)
 
 
-def _count_terms(connection: Connection, source: int, chunks: Counter[str]) -> None:
-    counted = sorted(chunks.items())
+def _count_terms(connection: Connection, source: int, frequencies: Mapping[str, int]) -> None:
     connection.execute(  # one text each, for a list is quoted item by item; no term has a space
         "INSERT INTO terms (source, term, chunks)"
         " SELECT %s, * FROM unnest(string_to_array(%s, ' '), string_to_array(%s, ' ')::int[])"
         " ON CONFLICT (term, source) DO UPDATE SET chunks = terms.chunks + excluded.chunks",
-        (source, " ".join(term for term, _ in counted), " ".join(str(count) for _, count in counted)),
+        (source, " ".join(frequencies), " ".join(map(str, frequencies.values()))),
     )
