@@ -22,8 +22,10 @@ import numpy as np
 
 from mnemolite.embedders.static import StaticEmbedder
 from mnemolite.ingest.passage import passage
+from mnemolite.search.relevance import relevance
+from mnemolite.search.retrieve import retrieve
 from mnemolite.search.search import search
-from mnemolite.search.understand import query_terms
+from mnemolite.search.understand import query_terms, understand
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.types import TREE, Chunk, Document, Indexed, Query, Role, Scope
 from mnemolite.wiring import open_memory
@@ -53,8 +55,8 @@ def main() -> None:
     seeds = read_chunks(args.tree)
     print(f"{len(seeds):,} chunks in the tree; CPU ms a query, median and 95th percentile over {len(QUERIES)} queries")
     print(
-        f"{'chunks':>9}{'embed':>8}{'lexical':>9}{'nearest':>9}{'whole p50':>11}{'p95':>7}{'unexpanded':>12}"
-        f"{'put CPU s':>11}{'MB':>7}"
+        f"{'chunks':>9}{'embed':>8}{'lexical':>9}{'nearest':>9}{'relevance':>11}{'whole p50':>11}{'p95':>7}"
+        f"{'unexpanded':>12}{'put CPU s':>11}{'MB':>7}"
     )
     for size in map(int, args.sizes.split(",")):
         with tempfile.TemporaryDirectory() as folder:
@@ -106,15 +108,19 @@ def batches(pairs: Iterator[tuple[Chunk, Vector]], source: str = TREE) -> Iterat
 def print_row(size: int, store: SqliteStore, embedder: StaticEmbedder, put: float) -> None:
     vectors = {text: embedder.embed([text], Role.QUERY)[0] for text in QUERIES}
     weights = {"lexical": 0.5, "name": 0.5, "vector": 1.0}
-    embed, lexical, nearest, whole, plain = timed(
+    read = {
+        text: (understand(text), retrieve(Query(text=text), understand(text), store, [embedder])) for text in QUERIES
+    }
+    embed, lexical, nearest, rated, whole, plain = timed(
         lambda text: embedder.embed([text], Role.QUERY),
         lambda text: store.lexical(query_terms(text), Scope(), 100),
         lambda text: store.nearest(embedder.space, vectors[text], Scope(), 100),
+        lambda text: relevance(text, *read[text], store),
         lambda text: search(Query(text=text), store, [embedder], weights),
         lambda text: search(Query(text=text, expand=False), store, [embedder], weights),
     )
     print(
-        f"{size:9,}{median(embed):8.2f}{median(lexical):9.2f}{median(nearest):9.2f}{median(whole):11.2f}"
+        f"{size:9,}{median(embed):8.2f}{median(lexical):9.2f}{median(nearest):9.2f}{median(rated):11.2f}{median(whole):11.2f}"
         f"{sorted(whole)[int(0.95 * len(whole))]:7.2f}{median(plain):12.2f}"
         f"{put:11.1f}{store.stats().bytes_on_disk / 1e6:7.0f}",
         flush=True,

@@ -22,7 +22,6 @@ from mnemolite.errors import (
 from mnemolite.ingest import pipeline
 from mnemolite.ingest.pipeline import Changes, Progress, Report
 from mnemolite.ports import Embedder, Index, Reranker, Store
-from mnemolite.search.cover import share
 from mnemolite.search.rank import signals_named
 from mnemolite.search.search import search, similar
 from mnemolite.settings import Settings
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from mnemolite.types import Vector
 
 NOTES_BESIDE = 3  # shown with hits of code, at most
-ABOUT_SHARE = 0.6  # of what the words of a query tell; chosen with bench/note_quality.py, see docs/performance.md
+BESIDE_SCORE = 0.4  # of such a note, at least; chosen with bench/note_quality.py, see docs/performance.md
 MOST_PINNED = 100  # notes that may point at the hits of one search
 Freshness = Literal["refresh", "check", "skip"]  # before a search: bring up to date, only say what changed, or trust
 
@@ -70,12 +69,6 @@ class Records:
 
     notes: Notebook
     events: Callable[[], EventLog]  # opened once they are asked for: most commands have nothing to do with them
-    near: float  # the cosine from which a note is about a query
-
-    def is_about(self, hit: Hit, query: str) -> bool:
-        """Whether a found note is near in meaning, or has the words that tell."""
-        close = any(hit.ranks[name].score >= self.near for name in ("vector", "text", "code") if name in hit.ranks)
-        return close or share(hit.chunk, self.notes.told(query)) >= ABOUT_SHARE
 
 
 class Memory:
@@ -371,14 +364,14 @@ class Memory:
             return self._records
 
     def _beside(self, query: Query, limit: int) -> Results:
-        """Notes that are near in meaning, or have all the words of the query; nothing for a scope that is of code."""
+        """Notes that are likely to be about the query; nothing for a scope that is of code."""
         scope = query.scope
         code_only = scope.languages or scope.paths or scope.sources
         if limit < 1 or code_only or (records := self._opened(create=False)) is None:
             return Results(hits=())
-        found = records.notes.search(replace(query, limit=limit, rerank=False, scope=replace(scope, below="")))
-        about = (hit for hit in found.hits if records.is_about(hit, query.text))
-        return replace(found, hits=tuple(about))
+        least = max(query.min_score or 0.0, BESIDE_SCORE)
+        asked = replace(query, limit=limit, rerank=False, min_score=least, scope=replace(scope, below=""))
+        return records.notes.search(asked)
 
     def _pinned(self, hits: tuple[Hit, ...], origins: Sequence[tuple[Store, str]]) -> tuple[Hit, ...]:
         """*hits*, which are of documents in *origins*, with the notes that point at them."""

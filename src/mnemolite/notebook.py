@@ -29,9 +29,7 @@ from mnemolite.records import (
     Status,
     note_source,
 )
-from mnemolite.search.cover import information
 from mnemolite.search.search import search
-from mnemolite.search.understand import query_terms
 from mnemolite.types import Hit, Kind, Query, Results, Scope, Space
 
 if TYPE_CHECKING:
@@ -274,11 +272,6 @@ class Notebook:
             return Results(hits=())
         found = search(query, self.index, self._embedders, self._weights, self._reranker, self._settled)
         return replace(found, degraded=(*degraded, *found.degraded))
-
-    def told(self, text: str) -> Mapping[str, float]:
-        """What each word of a query tells, by how few parts of notes have it."""
-        wanted = query_terms(text)
-        return information(wanted, *self.index.frequencies(wanted))
 
     def similar(self, id: str, limit: int = 10, filter: NoteFilter = NoteFilter()) -> Results:
         """Notes near in meaning to the note *id*, itself left out."""

@@ -189,15 +189,13 @@ def _records(
             reranker=_reranker(settings),
             min_score=settings.min_score,
         )
-        thresholds = relevance(settings)
-        near = (thresholds.high + thresholds.moderate) / 2  # see docs/performance.md
 
         def open_log() -> EventLog:
             from mnemolite.event_log import EventLog
 
             return EventLog(store, open_events(), embedders, weights)
 
-        return Records(notes, cache(open_log), near)
+        return Records(notes, cache(open_log))
 
     return opened
 

@@ -146,7 +146,10 @@ def test_notes_are_found_by_meaning_and_filtered(server: Served) -> None:
     found = server.post(f"{NOTES}/search", {"query": "how do we round cents", "project": "ledger"})
     assert found["results"][0]["note"]["title"].startswith("Money is rounded")
     assert {each["note"]["project"] for each in found["results"]} <= {"ledger", ""}
-    assert found["degraded"] == []
+    assert found["degraded"] == [] and found["relevant"]
+    assert found["best_score"] == found["results"][0]["score"]
+    none = server.post(f"{NOTES}/search", {"query": "photosynthesis of alpine mosses", "min_score": 0.5})
+    assert (none["results"], none["relevant"]) == ([], False) and 0 < none["best_score"] < 0.1
     only = server.post(f"{NOTES}/search", {"query": "cents", "kinds": ["reference"], "tags": ["t1"], "limit": 1})
     assert [each["note"]["project"] for each in only["results"]] == ["web"]
     titles = [note["title"] for note in server.get(NOTES, params={"project": "ledger", "kind": "pitfall"})]

@@ -87,7 +87,7 @@ def test_an_answer_is_seldom_taken_for_nothing_and_nothing_for_an_answer(memory:
     doubted = [case.query for case in CASES if not memory.search(case.query, freshness="skip").relevant]
     assert len(doubted) <= 0.05 * len(CASES), doubted
     taken = [query for query in NOTHING if memory.search(query, freshness="skip").relevant]
-    assert len(taken) <= 1, taken
+    assert len(taken) <= len(NOTHING) / 4, taken
 
 
 def ndcg(memory: Memory, lexical: bool = True, vector: bool = True) -> float:

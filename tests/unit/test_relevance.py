@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from mnemolite.errors import InvalidInput
-from mnemolite.lab.calibrate import Asked, area, ask, chance, fit
+from mnemolite.lab.calibrate import Asked, area, ask, fit
 from mnemolite.lab.pairs import SUFFIX, Pair, Relation, write_pairs
 from mnemolite.memory import Memory
-from mnemolite.search.relevance import WEIGHTS, doubt
+from mnemolite.search.relevance import WEIGHTS, chance, doubt, information
 from mnemolite.settings import Settings
 from mnemolite.types import Query
 from mnemolite.wiring import open_tree
@@ -70,6 +70,11 @@ def test_a_least_score_that_cannot_be_is_refused(least: float) -> None:
         Query(text="a", min_score=least)
 
 
+def test_a_rare_word_tells_more_than_a_common_one_and_an_unknown_one_most() -> None:
+    told = information(["common", "rare", "unknown"], {"common": 90, "rare": 2}, 100)
+    assert 0 < told["common"] < told["rare"] < told["unknown"]
+
+
 def test_a_reader_is_told_when_to_doubt() -> None:
     assert doubt(3, 0.9, relevant=True) == ""
     assert doubt(3, 0.02, relevant=False) == "nothing here seems relevant: the best score is 0.02"
@@ -89,7 +94,7 @@ def test_the_fit_finds_which_signs_tell() -> None:
         weights = fit(asked, searched)
         assert weights.keys() == WEIGHTS[searched].keys()
         assert weights["meaning"] > 3 and abs(weights["size"]) < 0.5
-        scores = np.array([chance(each, searched, weights) for each in asked])
+        scores = np.array([chance(each.signs, weights) for each in asked])
         assert area(scores[answered], scores[~answered]) > 0.75
 
 

@@ -56,6 +56,7 @@ def eval_command(
                 f"no query of {queries} is of category {target.category!r}: it has {', '.join(sorted(known))}"
             )
     degraded: Counter[str] = Counter()
+    doubted: list[str] = []
     with open_memory(path) as memory:
         memory.index()
 
@@ -70,6 +71,8 @@ def eval_command(
             )
             results = memory.search(query, freshness="skip")
             degraded.update(results.degraded)
+            if not results.relevant:
+                doubted.append(text)
             return results.hits
 
         scores = evaluate(cases, search)
@@ -79,6 +82,7 @@ def eval_command(
         click.echo(json.dumps({category: [asdict(score) for score in own] for category, own in scores.items()}))
     else:
         _print_table(scores)
+        click.echo(f"nothing seemed relevant to {len(doubted)} queries")
     missed = [target for target in targets if mean(scores[target.category], target.metric) < target.value]
     for target in missed:
         reached = mean(scores[target.category], target.metric)

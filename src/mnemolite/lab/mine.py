@@ -100,7 +100,7 @@ def _of_files(git: Git, blobs: Iterable[Blob], dropped: Counter[str]) -> Iterato
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch, "tree")
         root.mkdir()
-        extract(git, blobs, root, dropped)
+        _extract(git, blobs, root, dropped)
         found = walk.Walk(root, max_bytes=MAX_FILE_BYTES)
         paths = [file.path for file in found if "\n" not in file.path and is_wanted(file.path)]
         for file in _read_by_children(root, paths):
@@ -108,7 +108,7 @@ def _of_files(git: Git, blobs: Iterable[Blob], dropped: Counter[str]) -> Iterato
             yield from file.pairs
 
 
-def extract(git: Git, blobs: Iterable[Blob], root: Path, dropped: Counter[str]) -> None:
+def _extract(git: Git, blobs: Iterable[Blob], root: Path, dropped: Counter[str]) -> None:
     wanted = [b for b in blobs if is_wanted(b.path) or b.path.rpartition("/")[2] == ".gitignore"]
     small = [b for b in wanted if b.size <= MAX_FILE_BYTES]
     dropped["file too large"] += len(wanted) - len(small)

@@ -11,11 +11,10 @@ other trees: the chance that a query is answered here, were half of all queries.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mnemolite.ports import Index
-from mnemolite.search.cover import information
 from mnemolite.search.retrieve import Candidates
 from mnemolite.search.understand import Intent, query_terms
 from mnemolite.types import Hit, Ranking
@@ -30,22 +29,23 @@ MOST_NAMED = 4.0  # the score of Index.named for a whole name
 
 WEIGHTS: Mapping[str, Mapping[str, float]] = {  # of each sign, by what was searched
     "words and meaning": {
-        "size": -0.79,
-        "words": 2.92,
-        "known": 2.68,
-        "symbol": -4.51,
-        "name": 5.06,
-        "meaning": 1.99,
-        BIAS: 1.3,
+        "size": -0.58,
+        "words": 3.02,
+        "known": 1.63,
+        "symbol": -1.96,
+        "name": 8.97,
+        "meaning": 1.59,
+        BIAS: 0.60,
     },
-    "words": {"size": -0.52, "words": 7.02, "known": 2.75, "symbol": -5.58, "name": 5.46, BIAS: -0.29},
-    "meaning": {"size": -0.57, "meaning": 2.57, BIAS: 1.96},
+    "words": {"size": -0.36, "words": 6.08, "known": 1.79, "symbol": -2.52, "name": 9.56, BIAS: -0.76},
+    "meaning": {"size": -0.50, "meaning": 2.14, BIAS: 1.83},
 }
 
 
 def relevance(text: str, intent: Intent, candidates: Candidates, store: Index) -> float:
     """Of the best that a search found."""
-    return chance(signs(text, intent, candidates, store))
+    found = signs(text, intent, candidates, store)
+    return chance(found, WEIGHTS[" and ".join(name for name in ("words", "meaning") if name in found)])
 
 
 def rated(hit: Hit, factor: float) -> Hit:
@@ -53,10 +53,10 @@ def rated(hit: Hit, factor: float) -> Hit:
     return replace(hit, score=hit.score * factor, signals={**hit.signals, "relevance": factor})
 
 
-def chance(found: Mapping[str, float]) -> float:
+def chance(found: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """That what has these signs answers the query."""
-    weights = WEIGHTS[" and ".join(name for name in ("words", "meaning") if name in found)]
-    return logistic(weights[BIAS] + sum(weights[name] * value for name, value in found.items()))
+    total = weights[BIAS] + sum(weight * found[name] for name, weight in weights.items() if name != BIAS)
+    return 0.5 + 0.5 * math.tanh(0.5 * total)  # the logistic function, which cannot overflow so
 
 
 def doubt(shown: int, best: float, relevant: bool) -> str:
@@ -64,10 +64,6 @@ def doubt(shown: int, best: float, relevant: bool) -> str:
     if not shown:
         return f"nothing relevant found: the best score is {best:.2f}" if best else "nothing found"
     return "" if relevant else f"nothing here seems relevant: the best score is {best:.2f}"
-
-
-def logistic(value: float) -> float:
-    return 0.5 + 0.5 * math.tanh(0.5 * value)
 
 
 def signs(text: str, intent: Intent, candidates: Candidates, store: Index) -> dict[str, float]:
@@ -87,6 +83,12 @@ def signs(text: str, intent: Intent, candidates: Candidates, store: Index) -> di
     if spaces:
         found["meaning"] = max(space.nearness(_best(lists[name])) for name, space in spaces.items())
     return found
+
+
+def information(wanted: Sequence[str], frequencies: Mapping[str, int], chunks: int) -> dict[str, float]:
+    """What each term tells, by how few of *chunks* it stands in: the weight BM25 gives it."""
+    found = {term: frequencies.get(term, 0) for term in wanted}
+    return {term: max(math.log((chunks - n + 0.5) / (n + 0.5)), 1e-6) for term, n in found.items()}
 
 
 def _best(ranking: Ranking) -> float:

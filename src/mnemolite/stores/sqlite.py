@@ -70,7 +70,8 @@ class SqliteStore:
         self._extension = _sqlite_vec() if vector_backend == "sqlite-vec" else None
         self._numpy: NumpyVectors | None = None
         self._allowed: tuple[tuple[int, Scope], Ids] | None = None
-        self._counts: tuple[int, dict[str, int]] = (-1, {})  # of chunks that have a term, as of a version
+        # as of a version: how many chunks there are, and how many have a term
+        self._counts: tuple[int, int, dict[str, int]] = (-1, 0, {})
         self.database = Database(
             path,
             wait_seconds=lock_wait_seconds,
@@ -204,7 +205,7 @@ class SqliteStore:
         if not unique:
             return []
         with self.database.reading() as connection:
-            counts = self._chunk_counts(connection, [*unique, *alternatives[:MAX_TERMS]])
+            counts, _ = self._chunk_counts(connection, [*unique, *alternatives[:MAX_TERMS]])
             found: Ranking = []
             if len(unique) == 1 or min(counts.get(term, 0) for term in unique) >= limit:
                 found = _match(connection, " AND ".join(map(_phrase, unique)), scope, limit)
@@ -219,7 +220,7 @@ class SqliteStore:
 
     def frequencies(self, terms: Sequence[str]) -> tuple[Mapping[str, int], int]:
         with self.database.reading() as connection:
-            return self._chunk_counts(connection, terms), _count(connection, "chunks")
+            return self._chunk_counts(connection, terms)
 
     def named(self, fragment: str, scope: Scope, limit: int) -> Ranking:
         """
@@ -331,16 +332,16 @@ class SqliteStore:
             self._numpy = NumpyVectors()
         return self._numpy
 
-    def _chunk_counts(self, connection: apsw.Connection, terms: Sequence[str]) -> dict[str, int]:
-        """In how many chunks each of *terms* stands, those in none left out; one search asks for them several times."""
+    def _chunk_counts(self, connection: apsw.Connection, terms: Sequence[str]) -> tuple[dict[str, int], int]:
+        """As frequencies gives them; one search asks for the same several times."""
         version = changes(connection)
-        as_of, known = self._counts
+        as_of, chunks, known = self._counts
         if as_of != version or len(known) > MOST_COUNTS:
-            known = {}
-            self._counts = (version, known)
+            chunks, known = _count(connection, "chunks"), {}
+            self._counts = (version, chunks, known)
         if new := [term for term in terms if term not in known]:
             known.update({**dict.fromkeys(new, 0), **_chunk_counts(connection, new)})
-        return {term: known[term] for term in terms if known[term]}
+        return {term: known[term] for term in terms if known[term]}, chunks
 
     def _allowed_ids(self, connection: apsw.Connection, scope: Scope) -> Ids:
         """Chunks in *scope*; the last answer is kept, because an agent asks many times within one."""

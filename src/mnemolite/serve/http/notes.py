@@ -17,7 +17,7 @@ from mnemolite.notebook import Notebook
 from mnemolite.records import GLOBAL, MAX_TITLE, NOTE_KINDS, Context, Note, NoteFilter, NoteHit, Relation, Status
 from mnemolite.serve.http.guard import reader, writer
 from mnemolite.serve.http.problems import BUSY, MISSING, documented
-from mnemolite.serve.http.wire import Moment, QueryText, Whole, reply, request
+from mnemolite.serve.http.wire import LeastScore, Moment, QueryText, Whole, reply, request
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Caller
 from mnemolite.types import Kind, Query, Results
@@ -80,6 +80,7 @@ class SearchNotes:
     since: Moment | None = None
     until: Moment | None = None
     limit: Annotated[Whole, Field(ge=1, le=100)] = 10
+    min_score: LeastScore = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,8 @@ class FoundNote:
 @dataclass(frozen=True, kw_only=True)
 class NotesReply:
     results: list[FoundNote]
+    best_score: float  # of all notes, also of one that min_score leaves out
+    relevant: bool  # false where even that seems to be about something else
     degraded: list[str]
 
 
@@ -193,7 +196,8 @@ class NoteRoutes:
         """By words and by meaning, the best first."""
         wanted = _filter(body.kinds, body.tags, body.status, body.since, body.until)
         with self._metrics.searching("notes"):
-            results = self._read(caller, body.project).search(Query(text=body.query, limit=body.limit), wanted)
+            query = Query(text=body.query, limit=body.limit, min_score=body.min_score)
+            results = self._read(caller, body.project).search(query, wanted)
         self._metrics.searched("notes", results)
         return reply(_reply(results))
 
@@ -242,5 +246,7 @@ def _reply(results: Results) -> NotesReply:
             FoundNote(note=hit.note, rank=rank, score=hit.score, text=hit.chunk.text)
             for rank, hit in enumerate(hits, 1)
         ],
+        best_score=results.best,
+        relevant=results.relevant,
         degraded=list(results.degraded),
     )

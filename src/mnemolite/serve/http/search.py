@@ -19,6 +19,7 @@ from mnemolite.serve.http.wire import (
     Compression,
     DomainName,
     Flag,
+    LeastScore,
     QueryText,
     Real,
     VectorIn,
@@ -37,7 +38,6 @@ LEXICAL = ("lexical", "name")
 VECTOR = ("vector", "text", "code")
 
 Read = Annotated[Caller, Depends(reader)]
-LeastScore = Annotated[Real | None, Field(ge=0, le=1, description="Leave out hits that are less relevant.")]
 Repository = Annotated[str | None, Field(description="Only this repository.", max_length=200)]
 
 

@@ -40,6 +40,7 @@ def _written(value: object) -> object:
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True)]
+LeastScore = Annotated[Real | None, Field(ge=0, le=1, description="Leave out hits that are less relevant.")]
 Moment = Annotated[datetime, BeforeValidator(_written), Field(description="With a time zone.")]
 VectorIn = Annotated[
     list[Real] | str,
