@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo test lint golden round-trip fuzz model constraints clean
+.PHONY: setup demo serve-demo load test lint golden round-trip fuzz model constraints clean
 
 setup: $(VENV)/.done
 
@@ -24,6 +24,11 @@ demo: setup
 # PostgreSQL, Redis and the server from nothing: an index over HTTP, a search, an embedding, a clean stop.
 serve-demo: setup
 	@$(BIN)/python bench/serve_demo.py
+
+# A hundred users on a server with PostgreSQL and Redis, all of it here: two minutes.
+load: setup
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[load]'
+	$(BIN)/python bench/load.py src
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """
 A hundred users at once, on a server with PostgreSQL and Redis, all on this machine with the load itself:
 
-    pip install locust
+    pip install 'mnemolite[load]'
     python bench/load.py TREE [--chunks 20000] [--users 100] [--seconds 60] [--html REPORT] [--embedded]
 
 The store holds the chunks of TREE, repeated with changes as bench/query.py does. Prints requests a second, latencies in

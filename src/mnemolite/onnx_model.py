@@ -94,12 +94,12 @@ class OnnxModel:
 
     def tokens(self, text: str) -> list[int]:
         """The ids of all tokens of *text* itself, also of those that a run would cut."""
-        found = self._tokenizer.encode(text, add_special_tokens=False)
+        found = self._tokenizer.encode(_valid(text), add_special_tokens=False)
         return [id for part in (found, *found.overflowing) for id in part.ids]
 
     def encode(self, text: str, other: str | None = None) -> Tokens:
         """*text*, or a pair of texts, cut to what the model can take."""
-        found = self._tokenizer.encode(text, other)
+        found = self._tokenizer.encode(_valid(text), None if other is None else _valid(other))
         return Tokens(found.ids, found.type_ids)
 
     def framed(self, ids: Sequence[int]) -> Tokens:
@@ -154,6 +154,11 @@ def _mixes_rows(file: Path) -> bool:
     """
     with file.open("rb") as opened:
         return b"DynamicQuantizeLinear" in opened.read(_GRAPH_BYTES)
+
+
+def _valid(text: str) -> str:
+    """Half of a surrogate pair is no Unicode, and the tokenizer refuses it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _table(rows: Sequence[Sequence[int]], padding: int) -> NDArray[np.int64]:

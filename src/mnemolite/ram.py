@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
+from weakref import WeakSet
 
 MB = 10**6
 _M_ARENA_MAX = -8  # of malloc.h
@@ -25,8 +28,29 @@ def resident_bytes() -> int:
     return pages * mmap.PAGESIZE
 
 
+class Keeper(Protocol):
+    """Holds something in memory that it can read again."""
+
+    def let_go(self) -> None: ...
+
+
+_keepers: WeakSet[Keeper] = WeakSet()
+_listing = threading.Lock()
+
+
+def watch(keeper: Keeper) -> None:
+    """Has *keeper* let go at each :func:`give_back`, as long as somebody else holds it."""
+    with _listing:
+        _keepers.add(keeper)
+
+
 def give_back() -> None:
-    """Collects what nothing refers to, and has the C library return it to the system where it would keep it."""
+    """What keepers hold to answer faster, what nothing refers to, and what the C library keeps of freed memory."""
+    with _listing:
+        keepers = list(_keepers)
+    for keeper in keepers:
+        keeper.let_go()
+    del keepers
     gc.collect()
     _malloc("malloc_trim", 0)
 

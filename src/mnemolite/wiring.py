@@ -7,29 +7,23 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
+from mnemolite.models import shared_model
 from mnemolite.ports import Cache, Embedder, EventStore, NoteStore, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.stores.federated import FederatedIndex, Member
-from mnemolite.types import TREE, Role, Space
+from mnemolite.types import TREE
 
 if TYPE_CHECKING:
-    from mnemolite.embedders.budget import RamBudget
-    from mnemolite.embedders.lazy import LazyEmbedder
-    from mnemolite.embedders.onnx import Configuration
-    from mnemolite.embedders.static import Manifest, Relevance
     from mnemolite.event_log import EventLog
     from mnemolite.stores.rekall import RekallDatabase
 
 DATABASE = "memory.db"
 NOTES = "notes.db"
 SERVER = "server.db"
-
-_models: WeakValueDictionary[tuple[Path, float, int], LazyEmbedder] = WeakValueDictionary()  # by what shapes them
 
 
 def open_memory(path: str | Path = ".", *, settings: Settings | None = None, create: bool = True) -> Memory:
@@ -322,33 +316,6 @@ def open_models(settings: Settings | None = None, *, serving: bool = False) -> M
     return Memory([], FederatedIndex([]), _embedders(settings, serving=serving), settings)
 
 
-def relevance(settings: Settings) -> Relevance:
-    """What a cosine means to the configured model."""
-    return _description(model_folder(settings)).relevance
-
-
-def check_model(settings: Settings) -> Space:
-    """
-    Has the configured model embed a text, and compares its files with its manifest when it has one.
-
-    Raises:
-        EmbedderUnavailable: it cannot be used.
-    """
-    folder = model_folder(settings)
-    if not _is_onnx(folder):
-        from mnemolite.embedders.static import verify
-
-        verify(folder)
-    _load(folder).embed(["check"], Role.QUERY)
-    return _description(folder).space
-
-
-def model_folder(settings: Settings) -> Path:
-    from mnemolite.embedders.static import SHIPPED
-
-    return Path(settings.embedding_model).expanduser() if settings.embedding_model else SHIPPED
-
-
 def _make_folder(folder: Path) -> None:
     """The index's folder, which tells git by itself to ignore it."""
     try:
@@ -364,64 +331,12 @@ def _embedders(settings: Settings, *, serving: bool = False) -> list[Embedder]:
     from mnemolite.caches.embeddings import EmbeddingCache
     from mnemolite.embedders.cached import CachedEmbedder
 
-    embedder = _model(model_folder(settings), settings)
+    embedder = shared_model(settings)
     if not settings.perf_cache_max_size:
         return [embedder]
     shared = _redis(settings) if serving and settings.redis_url else None
     cache = EmbeddingCache(settings.perf_cache_max_size, settings.perf_cache_ttl_seconds, behind=shared)
     return [CachedEmbedder(embedder, cache)]
-
-
-def _model(folder: Path, settings: Settings) -> LazyEmbedder:
-    """The model in *folder*: one for all memories of a process that use it."""
-    idle_seconds = 60 * settings.perf_model_idle_timeout_minutes
-    key = folder.absolute(), idle_seconds, settings.ram_budget_mb
-    if (shared := _models.get(key)) is None:
-        shared = _budget(settings.ram_budget_mb).embedder(
-            lambda: _description(folder).space,
-            lambda: _load(folder),
-            lambda: _description(folder).size,
-            idle_seconds=idle_seconds,
-            slow=_is_onnx(folder),
-        )
-        _models[key] = shared
-    return shared
-
-
-@cache
-def _budget(megabytes: int) -> RamBudget:
-    from mnemolite.embedders.budget import RamBudget
-    from mnemolite.ram import MB
-
-    return RamBudget(megabytes * MB)
-
-
-def _is_onnx(folder: Path) -> bool:
-    if (folder / "model.json").is_file():  # the shipped model's kind, without a look at the other
-        return False
-    from mnemolite.embedders.onnx import model_file
-
-    return model_file(folder) is not None
-
-
-def _description(folder: Path) -> Manifest | Configuration:
-    if _is_onnx(folder):
-        from mnemolite.embedders.onnx import read_configuration
-
-        return read_configuration(folder)
-    from mnemolite.embedders.static import read_manifest
-
-    return read_manifest(folder)
-
-
-def _load(folder: Path) -> Embedder:
-    if _is_onnx(folder):
-        from mnemolite.embedders.onnx import OnnxEmbedder
-
-        return OnnxEmbedder(folder)
-    from mnemolite.embedders.static import StaticEmbedder
-
-    return StaticEmbedder(folder)
 
 
 def _redis(settings: Settings) -> Cache:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import mnemolite
+from mnemolite.child import module_folders
 from mnemolite.errors import MnemoError
 from mnemolite.ingest import outline, parser
 from mnemolite.ingest.parser import Parsed, Parser
@@ -57,8 +58,8 @@ def unguarded(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     text = guard.read_text()
     assert f"MAX_DEPTH = {outline.MAX_DEPTH}" in text
     guard.write_text(text.replace(f"MAX_DEPTH = {outline.MAX_DEPTH}", "MAX_DEPTH = 100_000"))
-    folders = parser.module_folders()
-    monkeypatch.setattr(parser, "module_folders", lambda: [str(copy.parent), *folders[1:]])
+    folders = module_folders(parser.PACKAGES)
+    monkeypatch.setattr(parser, "module_folders", lambda _: [str(copy.parent), *folders[1:]])
 
 
 def test_every_file_is_parsed_once(tree: Path) -> None:

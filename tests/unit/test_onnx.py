@@ -19,14 +19,17 @@ from onnx import TensorProto, helper
 from onnxruntime import InferenceSession
 from tokenizers import Tokenizer, processors
 
-from mnemolite.embedders.onnx import OnnxEmbedder, read_configuration
+from mnemolite.embedders.configuration import read_configuration, space_of
+from mnemolite.embedders.onnx import OnnxEmbedder
 from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.lab.onnx_export import export
+from mnemolite.lab.random_model import write_bert
 from mnemolite.lab.teacher import Teacher
+from mnemolite.models import relevance
 from mnemolite.onnx_model import BATCH_TOKENS
 from mnemolite.settings import Settings
 from mnemolite.types import Role
-from mnemolite.wiring import open_tree, relevance
+from mnemolite.wiring import open_tree
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix, Vector
@@ -39,7 +42,7 @@ TEXTS = [" ".join(random_texts.choices(WORDS[4:], k=random_texts.randrange(1, 60
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory, write_bert: Callable[..., Any]) -> Path:
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As it is published, with a tokenizer that cuts and pads to a fixed length, as that of MiniLM does."""
     folder = tmp_path_factory.mktemp("bert")
     write_bert(folder, WORDS, layers=2, width=WIDTH, positions=CUT)
@@ -207,11 +210,11 @@ def changed_tokenizer(folder: Path) -> None:
     ],
 )
 def test_whatever_shapes_a_vector_is_in_the_fingerprint(change: Callable[[Path], None], folder: Path) -> None:
-    before = read_configuration(folder).space
+    before = space_of(folder, read_configuration(folder))
     (folder / "README.md").write_text("about it")
-    assert read_configuration(folder).space == before
+    assert space_of(folder, read_configuration(folder)) == before
     change(folder)
-    after = read_configuration(folder).space
+    after = space_of(folder, read_configuration(folder))
     assert after.fingerprint != before.fingerprint
     assert (after.model, after.dimension) == ("tiny", WIDTH)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 
+import apsw
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mnemolite import ram
 from mnemolite.errors import InvalidInput, StoreUnavailable
 from mnemolite.stores import sqlite_vectors
 from mnemolite.stores.sqlite import SqliteStore, VectorBackend
@@ -71,6 +74,22 @@ def found(store: SqliteStore, query: Matrix, scope: Scope = Scope(), limit: int 
 
 def recall(store: SqliteStore, matrix: Matrix, queries: Matrix) -> float:
     return float(np.mean([len(found(store, query) & exact(matrix, query)) / 10 for query in queries]))
+
+
+def test_at_rest_nothing_is_kept_that_can_be_read_again(tmp_path: Path) -> None:
+    matrix = clustered(3000, seed=1)
+    store = filled(matrix, tmp_path / "memory.db")
+    ram.give_back()
+    tracemalloc.start()
+    try:
+        answers = [store.nearest(SPACE, matrix[7], Scope(), limit=10) for _ in range(5)]
+        python, sqlite = tracemalloc.get_traced_memory()[0], apsw.memory_used()
+        ram.give_back()
+        assert python - tracemalloc.get_traced_memory()[0] > matrix.nbytes
+        assert sqlite - apsw.memory_used() > matrix.nbytes / 2  # as it is stored
+    finally:
+        tracemalloc.stop()
+    assert store.nearest(SPACE, matrix[7], Scope(), limit=10) == answers[0]
 
 
 def test_signs_and_rescoring_find_97_of_100_of_the_exact_ten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 import ast
 import math
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from mnemolite.embedders.static import StaticEmbedder, verify
 from mnemolite.embedders.wordpiece import UNKNOWN, WordPiece
 from mnemolite.errors import InvalidInput
 from mnemolite.lab import contrastive, corpus, quantise, train, vocabulary
+from mnemolite.lab.bert import gelu
 from mnemolite.lab.pairs import Pair, Relation
-from mnemolite.lab.teacher import Teacher, gelu
+from mnemolite.lab.random_model import write_bert
+from mnemolite.lab.teacher import Teacher
 from mnemolite.types import Role
 
 SOURCE = Path(__file__).parents[2] / "src" / "mnemolite"
@@ -167,7 +168,7 @@ def test_gelu_is_that_of_the_error_function() -> None:
     assert gelu(points) == pytest.approx(exact, abs=1e-6)
 
 
-def test_the_teacher_computes_what_bert_is_defined_as(tmp_path: Path, write_bert: Callable[..., Any]) -> None:
+def test_the_teacher_computes_what_bert_is_defined_as(tmp_path: Path) -> None:
     """Position by position and head by head, as in Devlin et al., arXiv:1810.04805, and Vaswani et al., 1706.03762."""
     w = write_bert(tmp_path)
     layer = "encoder.layer.0"

@@ -27,6 +27,7 @@ COMMANDS = {  # command -> module of this package
     "note": "notes",
     "embed": "embed",
     "similarity": "embed",
+    "models": "models",
     "mcp": "mcp",
     "serve": "serve",
     "key": "serve",

@@ -8,9 +8,10 @@ import time
 
 import click
 
+from mnemolite.models import relevance
 from mnemolite.settings import Settings
 from mnemolite.types import Domain
-from mnemolite.wiring import open_models, relevance
+from mnemolite.wiring import open_models
 
 
 @click.command("embed")

@@ -12,9 +12,10 @@ import click
 from mnemolite import __version__
 from mnemolite.errors import MnemoError
 from mnemolite.memory import Memory
+from mnemolite.models import check_model
 from mnemolite.ram import resident_bytes
 from mnemolite.settings import Settings
-from mnemolite.wiring import check_model, find_root, open_memory, open_notes, tree_folder
+from mnemolite.wiring import find_root, open_memory, open_notes, tree_folder
 
 
 @click.command("stats")

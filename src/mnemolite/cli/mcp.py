@@ -38,6 +38,7 @@ def mcp_command(path: str | None, http: bool, host: str, port: int) -> None:
             raise InvalidInput(f"{error}; install the server with: pip install 'mnemolite[mcp]'") from error
         gc.freeze()
         gc.enable()
+        ram.give_back()
     if http:
         serve_http(folder, host, port)
     else:

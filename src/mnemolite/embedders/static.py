@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mnemolite.embedders.manifest import Relevance, StoredFile, check_digests, check_sizes
 from mnemolite.embedders.wordpiece import WordPiece
 from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.types import Domain, ModelState, Role, Space, Text
@@ -29,19 +30,8 @@ if TYPE_CHECKING:
     from mnemolite.types import Matrix, Vector
 
 SHIPPED = Path(__file__).parent.parent / "model"
+_ADVICE = "reinstall mnemolite"
 _ZERO = 8  # the nibble that stands for 0
-
-
-class StoredFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    bytes: int
-    sha256: str
-
-
-class Relevance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Cosines of this model above which a passage is about a query: they differ from model to model."""
-
-    high: float
-    moderate: float
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +72,7 @@ class StaticEmbedder:
         import numpy as np
 
         self._manifest = read_manifest(folder)
-        _check_sizes(folder, self._manifest)
+        check_sizes(folder, self._manifest.files, _ADVICE)
         try:
             self._tokenize = WordPiece((folder / "vocab.txt").read_text("utf-8").split("\n"))
             # (tokens, dimension / 2); as a plain array, for a row of a memmap is a memmap and takes a microsecond more
@@ -156,23 +146,4 @@ def verify(folder: Path) -> None:
     Raises:
         EmbedderUnavailable: a file is missing or is not the one the manifest names.
     """
-    manifest = read_manifest(folder)
-    _check_sizes(folder, manifest)
-    for name, expected in manifest.files.items():
-        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        if found != expected.sha256:
-            raise EmbedderUnavailable(f"{folder / name} is damaged: SHA-256 {found}, not {expected.sha256}")
-
-
-def _check_sizes(folder: Path, manifest: Manifest) -> None:
-    """A file cut short by a broken copy is the common damage, and costs a stat to see."""
-    for name, expected in manifest.files.items():
-        path = folder / name
-        try:
-            found = path.stat().st_size
-        except OSError as error:
-            raise EmbedderUnavailable(f"the embedding model lacks {path}; reinstall mnemolite") from error
-        if found != expected.bytes:
-            raise EmbedderUnavailable(
-                f"{path} is cut short or foreign: {found} bytes, not {expected.bytes}; reinstall mnemolite"
-            )
+    check_digests(folder, read_manifest(folder).files, _ADVICE)

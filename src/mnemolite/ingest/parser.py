@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, NamedTuple
 
 import msgspec
 
+from mnemolite.child import START, death, module_folders, read, write
 from mnemolite.errors import MnemoError
 from mnemolite.ingest import walk
 from mnemolite.ingest.chunk import chunk, chunk_lines
@@ -40,7 +40,6 @@ START_SECONDS = 60.0
 START_ATTEMPTS = 3
 HEAD_BYTES = 2048  # characters that language_of looks at
 LARGE_BYTES = 100_000  # of a file, after which memory is given back: a syntax tree takes a hundred times as much
-LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +163,7 @@ class Parser:
         first = batches[0]
         suspect = first.paths.popleft()
         run.returned.extend(batch for batch in batches if batch.paths)
-        reason = f"no answer within {WALL_SECONDS:g} s" if child.silent else _death(status)
+        reason = f"no answer within {WALL_SECONDS:g} s" if child.silent else death(status)
         if first.retry or reason == _OUT_OF_TIME:
             yield self._by_lines(run, suspect, reason)
         else:
@@ -175,7 +174,7 @@ class Parser:
         if self._failed_starts == START_ATTEMPTS:
             self._failed_starts = 0
             raise MnemoError(
-                f"a process that parses files ended before it was ready ({_death(status)}), {START_ATTEMPTS} times; "
+                f"a process that parses files ended before it was ready ({death(status)}), {START_ATTEMPTS} times; "
                 f"'{sys.executable} -m mnemolite.ingest.parser </dev/null' shows why"
             )
 
@@ -255,7 +254,7 @@ class _Child:
         self.heard = time.monotonic()
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, *module_folders()],
+                [sys.executable, "-I", "-c", _START, *module_folders(PACKAGES)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -277,10 +276,10 @@ class _Child:
 
     def send(self, message: object) -> None:
         with suppress(OSError):  # it is dead, and the listener is about to say so
-            _write(self._input, msgspec.msgpack.encode(message))
+            write(self._input, msgspec.msgpack.encode(message))
 
     def _listen(self) -> None:
-        while (data := _read(self._output)) is not None:
+        while (data := read(self._output)) is not None:
             self.heard = time.monotonic()
             self._answers.put(_Answer(self, data))
         self._answers.put(_Answer(self, None))
@@ -296,50 +295,8 @@ class _Child:
         return status
 
 
-_START = (
-    "import sys; sys.path[:0] = sys.argv[1:2]; sys.path += sys.argv[2:]; "
-    "from mnemolite.ingest.parser import main; main()"
-)
-
-
-def module_folders() -> list[str]:
-    """
-    Where a child finds its modules: this package first, then its dependencies.
-
-    Never the current folder or PYTHONPATH: a tree that is being indexed may hold a file called msgspec.py.
-    """
-    folders = [str(Path(__file__).resolve().parents[2])]
-    for module in ("msgspec", "tree_sitter"):
-        spec = find_spec(module)
-        if spec is not None and spec.origin is not None:
-            folders.append(str(Path(spec.origin).resolve().parents[1]))
-    return list(dict.fromkeys(folders))
-
-
-def _write(stream: IO[bytes], data: bytes) -> None:
-    stream.write(len(data).to_bytes(LENGTH_BYTES, "little") + data)
-    stream.flush()
-
-
-def _read(stream: IO[bytes]) -> bytes | None:
-    """The next message; None at the end, even in the middle of one."""
-    length = stream.read(LENGTH_BYTES)
-    if len(length) < LENGTH_BYTES:
-        return None
-    size = int.from_bytes(length, "little")
-    data = stream.read(size)
-    return data if len(data) == size else None
-
-
-def _death(status: int) -> str:
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"
-
-
+PACKAGES = ("msgspec", "tree_sitter")
+_START = f"{START}from mnemolite.ingest.parser import main; main()"
 _OUT_OF_TIME = "SIGPROF"  # the child's timer: to try again would take as long
 
 
@@ -410,19 +367,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     gc.set_threshold(10_000)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    settings = _read(requests)
+    settings = read(requests)
     if settings is None:
         return
     poisoned, reading = msgspec.msgpack.decode(settings, type=tuple[frozenset[str], _Reading])
-    _write(answers, b"")
+    write(answers, b"")
     decode = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]]).decode
     encode = msgspec.msgpack.Encoder().encode
-    while (request := _read(requests)) is not None:
+    while (request := read(requests)) is not None:
         root, paths = decode(request)
         for path in paths:
             _allow(CPU_SECONDS)
             file = _parse(Path(os.fsdecode(root)), os.fsdecode(path), poisoned, reading)
-            _write(answers, encode(file))
+            write(answers, encode(file))
             _allow(0)
             if file.size > LARGE_BYTES:
                 del file

@@ -7,13 +7,11 @@ import sys
 
 import msgspec
 
-from mnemolite.ingest.parser import module_folders
+from mnemolite.child import START, module_folders
+from mnemolite.ingest.parser import PACKAGES
 
 SECONDS = 10.0
-_START = (
-    "import sys; sys.path[:0] = sys.argv[1:2]; sys.path += sys.argv[2:]; "
-    "from mnemolite.ingest.symbols import main; main()"
-)
+_START = f"{START}from mnemolite.ingest.symbols import main; main()"
 
 
 class Symbol(msgspec.Struct, array_like=True, frozen=True):
@@ -31,7 +29,7 @@ def symbols(text: str, language: str) -> list[Symbol]:
     """In order of their starts, one inside another after it; none where there is no grammar or it fails."""
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _START, *module_folders()],
+            [sys.executable, "-I", "-c", _START, *module_folders(PACKAGES)],
             input=msgspec.msgpack.encode((language, text)),
             capture_output=True,
             timeout=SECONDS,

@@ -1,17 +1,14 @@
 """
-A sentence-transformers BERT (all-MiniLM-L6-v2 and its like) from its safetensors into ONNX, without torch:
+A sentence-transformers BERT or NomicBERT from its safetensors into ONNX, without torch.
 
-    python -m mnemolite.lab.onnx_export FOLDER OUT [--int8]
+Its folder holds ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
 
-FOLDER holds ``config.json``, ``model.safetensors`` and ``tokenizer.json``; OUT is made, for ``embedding_model``.
-
-With ``--int8`` the weights have 8 bits, a scale for each output, and so has what they are multiplied with, a scale for
+With *int8* the weights have 8 bits, a scale for each output, and so has what they are multiplied with, a scale for
 each token: a quarter of the size, and still no text's vector depends on the others of its batch.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,50 +18,57 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mnemolite.lab.teacher import BertConfig, read_bert
+from mnemolite.embedders.library import DESCRIPTIONS
+from mnemolite.errors import EmbedderUnavailable
+from mnemolite.lab.bert import Bert, BertConfig, read_bert, turns
+from mnemolite.lab.compare import samples
+from mnemolite.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnemolite.types import Vector
+    from mnemolite.types import Matrix, Vector
 
 OPSET = 20  # the first with Gelu
 IR_VERSION = 10
-COPIED = (
-    "config.json",
-    "tokenizer.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-)
+COMPARED_TOKENS = 256
+MIDDLE = 128  # stands for 0; sums of signed and unsigned products would overflow on processors that have only AVX2
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--int8", action="store_true")
-    args = parser.parse_args()
-    export(args.folder, args.out, int8=args.int8)
-
-
-def export(folder: Path, out: Path, *, int8: bool = False) -> None:
+def export(folder: Path, out: Path, *, int8: bool = False) -> float:
     """
+    The lowest cosine of its vectors with those of the same forward pass in NumPy.
+
     Raises:
         EmbedderUnavailable: there is no such model in *folder*.
     """
     config, weights = read_bert(folder)
-    model = Bert(config, weights, int8=int8).model()
-    for name in COPIED:
+    model = Graph(config, weights, int8=int8).model()
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (*DESCRIPTIONS, "tokenizer.json"):
         if (folder / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, out / name)
     onnx.save(model, out / "model.onnx")
+    return _lowest_cosine(Bert(config, weights), out)
 
 
-class Bert:
+def _lowest_cosine(bert: Bert, out: Path) -> float:
+    """Over means of token vectors."""
+    cut = min(bert.config.positions, COMPARED_TOKENS)
+    model = OnnxModel(out / "model.onnx", out / "tokenizer.json", EmbedderUnavailable, max_tokens=cut)
+    encodings = [model.encode(text) for text in samples()]
+    cosines = []
+    for batch in model.run(encodings):
+        for place, states, mask in zip(batch.places, batch.output, batch.mask, strict=True):
+            expected = bert.states(np.array([encodings[place].ids]))[0].mean(0)
+            found = states[mask == 1].mean(0)
+            cosines.append(found @ expected / np.linalg.norm(found) / np.linalg.norm(expected))
+    return float(min(cosines))
+
+
+class Graph:
     """The graph, put together node by node. What a method gives is the name of a value."""
 
     def __init__(self, config: BertConfig, weights: dict[str, Vector], *, int8: bool) -> None:
@@ -90,18 +94,31 @@ class Bert:
     def _states(self) -> str:
         words = self._rows("embeddings.word_embeddings.weight", "input_ids")
         types = self._rows("embeddings.token_type_embeddings.weight", "token_type_ids")
-        tokens = self._node("Shape", "input_ids", start=1)
-        positions = self._tensor("positions", self._weights["embeddings.position_embeddings.weight"])
-        places = self._node("Slice", positions, self._whole(0), tokens, self._whole(0))
-        x = self._norm(self._sum(words, types, places), "embeddings.LayerNorm")
+        embedded = [words, types]
+        if not self._config.rotary_base:
+            embedded.append(self._by_position("positions", self._weights["embeddings.position_embeddings.weight"]))
+        x = self._norm(self._sum(*embedded), "embeddings.LayerNorm")
         mask = self._mask()
-        for number in range(self._config.num_hidden_layers):
+        for number in range(self._config.layers):
             layer = f"encoder.layer.{number}"
             attended = self._linear(self._attend(x, mask, f"{layer}.attention.self"), f"{layer}.attention.output.dense")
             x = self._norm(self._sum(x, attended), f"{layer}.attention.output.LayerNorm")
-            wide = self._node("Gelu", self._linear(x, f"{layer}.intermediate.dense"))
+            wide = self._widened(x, f"{layer}.intermediate")
             x = self._norm(self._sum(x, self._linear(wide, f"{layer}.output.dense")), f"{layer}.output.LayerNorm")
         return x
+
+    def _by_position(self, name: str, rows: Matrix) -> str:
+        """As many of *rows* as there are tokens."""
+        tokens = self._node("Shape", "input_ids", start=1)
+        return self._node("Slice", self._tensor(name, rows), self._whole(0), tokens, self._whole(0))
+
+    def _widened(self, x: str, name: str) -> str:
+        given = self._quantised(x) if self._int8 else (x,)
+        wide = self._product(given, f"{name}.dense")
+        if not self._config.gated:
+            return self._node("Gelu", wide)
+        gate = self._product(given, f"{name}.gate")
+        return self._node("Mul", wide, self._node("Mul", gate, self._node("Sigmoid", gate)))
 
     def _mask(self) -> str:
         """(texts, 1, 1, tokens): 0, or so low before a softmax that nothing is left."""
@@ -110,38 +127,56 @@ class Bert:
         return self._node("Unsqueeze", low, self._whole(1, 2))
 
     def _attend(self, x: str, mask: str, name: str) -> str:
-        width, heads = self._weights[f"{name}.query.bias"].size, self._config.num_attention_heads
+        width, heads = len(self._weights[f"{name}.query.weight"]), self._config.heads
         query, key, value = (f"{name}.{part}" for part in ("query", "key", "value"))
         shape = self._whole(0, 0, heads, width // heads)
         given = self._quantised(x) if self._int8 else (x,)
         split = [self._node("Reshape", self._product(given, part), shape) for part in (query, key, value)]
-        queries, values = (self._node("Transpose", split[i], perm=[0, 2, 1, 3]) for i in (0, 2))
-        keys = self._node("Transpose", split[1], perm=[0, 2, 3, 1])
+        queries, keys, values = (self._node("Transpose", part, perm=[0, 2, 1, 3]) for part in split)
+        if self._config.rotary_base:
+            queries, keys = (self._rotated(part, width // heads) for part in (queries, keys))
+        keys = self._node("Transpose", keys, perm=[0, 1, 3, 2])
         scale = self._one(f"scale_{width // heads}", (width // heads) ** -0.5)
         scores = self._node("Mul", self._node("MatMul", queries, keys), scale)
         weights = self._node("Softmax", self._sum(scores, mask), axis=-1)
         mixed = self._node("Transpose", self._node("MatMul", weights, values), perm=[0, 2, 1, 3])
         return self._node("Reshape", mixed, self._whole(0, 0, width))
 
+    def _rotated(self, x: str, width: int) -> str:
+        cosines, sines = (
+            self._by_position(name, rows)
+            for name, rows in zip(
+                ("cosines", "sines"), turns(self._config.positions, width, self._config.rotary_base), strict=True
+            )
+        )
+        first = self._node("Slice", x, self._whole(0), self._whole(width // 2), self._whole(-1))
+        second = self._node("Slice", x, self._whole(width // 2), self._whole(width), self._whole(-1))
+        other = self._node("Concat", self._node("Neg", second), first, axis=-1)
+        return self._sum(self._node("Mul", x, cosines), self._node("Mul", other, sines))
+
     def _linear(self, x: str, name: str) -> str:
         return self._product(self._quantised(x) if self._int8 else (x,), name)
 
     def _product(self, x: Sequence[str], name: str) -> str:
         """*x* as it is, or as quantised whole numbers with their scales."""
-        weight, bias = self._weights[f"{name}.weight"].T, self._tensor(f"{name}.bias", self._weights[f"{name}.bias"])
+        weight = self._weights[f"{name}.weight"].T
+        bias = [f"{name}.bias"] if f"{name}.bias" in self._weights else []
+        for each in bias:
+            self._tensor(each, self._weights[each])
         if not self._int8:
-            return self._sum(self._node("MatMul", *x, self._tensor(f"{name}.weight", weight)), bias)
+            return self._sum(self._node("MatMul", *x, self._tensor(f"{name}.weight", weight)), *bias)
         codes, scales = quantise(weight, axis=0)
         weight_name, scale_name = self._tensor(f"{name}.weight", codes), self._tensor(f"{name}.scale", scales)
-        whole = self._node("MatMulInteger", x[0], weight_name, self._tensor("zero", np.array(128, np.uint8)))
+        middle = self._tensor("zero", np.array(MIDDLE, np.uint8))
+        whole = self._node("MatMulInteger", x[0], weight_name, middle, middle)
         scaled = self._node("Mul", self._node("Cast", whole, to=TensorProto.FLOAT), x[1])
-        return self._sum(self._node("Mul", scaled, scale_name), bias)
+        return self._sum(self._node("Mul", scaled, scale_name), *bias)
 
     def _quantised(self, x: str) -> tuple[str, str]:
         """Whole numbers 1 to 255 around 128, and a scale for each token."""
         peak = self._node("ReduceMax", self._node("Abs", x), self._whole(-1), keepdims=1)
         scale = self._node("Mul", self._node("Max", peak, self._one("least", 1e-9)), self._one("step", 1 / 127))
-        moved = self._node("Add", self._node("Round", self._node("Div", x, scale)), self._one("middle", 128))
+        moved = self._node("Add", self._node("Round", self._node("Div", x, scale)), self._one("middle", MIDDLE))
         return self._node("Cast", moved, to=TensorProto.UINT8), scale
 
     def _rows(self, name: str, places: str) -> str:
@@ -151,11 +186,12 @@ class Bert:
         codes, scales = quantise(table, axis=1)
         rows = self._node("Gather", self._tensor(name, codes), places)
         scale = self._node("Gather", self._tensor(f"{name}.scale", scales), places)
-        return self._node("Mul", self._node("Cast", rows, to=TensorProto.FLOAT), scale)
+        moved = self._node("Cast", rows, to=TensorProto.FLOAT)
+        return self._node("Mul", self._node("Sub", moved, self._one("middle", MIDDLE)), scale)
 
     def _norm(self, x: str, name: str) -> str:
         factors = [self._tensor(f"{name}.{part}", self._weights[f"{name}.{part}"]) for part in ("weight", "bias")]
-        return self._node("LayerNormalization", x, *factors, axis=-1, epsilon=self._config.layer_norm_eps)
+        return self._node("LayerNormalization", x, *factors, axis=-1, epsilon=self._config.epsilon)
 
     def _sum(self, first: str, *others: str) -> str:
         for other in others:
@@ -178,11 +214,7 @@ class Bert:
         return name
 
 
-def quantise(weights: Vector, axis: int) -> tuple[NDArray[np.int8], Vector]:
-    """Whole numbers -127 to 127, and a scale for each column (axis 0) or row (axis 1)."""
+def quantise(weights: Vector, axis: int) -> tuple[NDArray[np.uint8], Vector]:
+    """Whole numbers 1 to 255 around 128, and a scale for each column (axis 0) or row (axis 1)."""
     scales = np.maximum(np.abs(weights).max(axis, keepdims=True), 1e-9) / np.float32(127)
-    return np.rint(weights / scales).astype(np.int8), scales
-
-
-if __name__ == "__main__":
-    main()
+    return (np.rint(weights / scales) + MIDDLE).astype(np.uint8), scales

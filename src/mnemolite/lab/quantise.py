@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from mnemolite.embedders.static import Manifest, Relevance, StoredFile
+from mnemolite.embedders.manifest import Relevance, describe
+from mnemolite.embedders.static import Manifest
 from mnemolite.lab.corpus import Corpus, embed, evaluate
 from mnemolite.types import Domain
 
@@ -109,10 +109,6 @@ def write(folder: Path, rows: Matrix, tokens: Sequence[str], data: Corpus, *, na
 
 
 def _manifest(folder: Path, name: str, dimension: int, thresholds: Relevance) -> bytes:
-    files = {}
-    for file in ("vocab.txt", "vectors.npy", "scales.npy"):
-        data = (folder / file).read_bytes()
-        files[file] = StoredFile(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     manifest = Manifest(
         name=name,
         dimension=dimension,
@@ -120,6 +116,6 @@ def _manifest(folder: Path, name: str, dimension: int, thresholds: Relevance) ->
         max_tokens=MAX_TOKENS,
         licence="Apache-2.0",
         relevance=thresholds,
-        files=files,
+        files={file: describe(folder / file) for file in ("vocab.txt", "vectors.npy", "scales.npy")},
     )
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"

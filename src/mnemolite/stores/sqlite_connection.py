@@ -15,6 +15,7 @@ from typing import Any
 
 import apsw
 
+from mnemolite import ram
 from mnemolite.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from mnemolite.stores.lock import WriterLock
 from mnemolite.stores.sqlite_schema import STEPS, migrate, stored_version
@@ -62,6 +63,13 @@ class Database:
         self._closed = False
         with self._translated():
             self._open_file()
+        ram.watch(self)
+
+    def let_go(self) -> None:
+        """What connections have read, but for those in use."""
+        with self._opening:
+            for connection in self._idle:
+                connection.release_memory()
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:

@@ -22,6 +22,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from mnemolite import ram
 from mnemolite.stores.sqlite_connection import fetch
 from mnemolite.stores.sqlite_spaces import StoredSpace
 from mnemolite.stores.vectors import unit_rows
@@ -74,6 +75,10 @@ class NumpyVectors:
     def __init__(self) -> None:
         self._held: dict[int, Snapshot] = {}
         self._lock = threading.Lock()
+        ram.watch(self)
+
+    def let_go(self) -> None:
+        self._held = {}
 
     def nearest(
         self, connection: apsw.Connection, stored: StoredSpace, query: Vector, allowed: Ids | None, limit: int

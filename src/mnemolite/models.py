@@ -1,0 +1,261 @@
+"""From settings to an embedding model: where it lies and of what kind it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakValueDictionary
+
+from mnemolite.errors import EmbedderUnavailable, InvalidInput
+from mnemolite.ports import Embedder
+from mnemolite.settings import Settings
+from mnemolite.types import Role, Space
+
+if TYPE_CHECKING:
+    from mnemolite.embedders.budget import RamBudget
+    from mnemolite.embedders.configuration import Configuration
+    from mnemolite.embedders.lazy import LazyEmbedder
+    from mnemolite.embedders.library import Library
+    from mnemolite.embedders.manifest import Relevance
+
+_shared: WeakValueDictionary[tuple[Path, float, int], LazyEmbedder] = WeakValueDictionary()  # by what shapes them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A model that can be used, or could be added."""
+
+    name: str
+    state: Literal["shipped", "added", "known", "folder", "missing"]
+    in_use: bool
+    dimension: int
+    licence: str
+    source: str  # where it is published, or its folder
+    size: int  # bytes on disk
+
+
+def list_models(settings: Settings) -> list[Entry]:
+    """
+    The shipped one, those the user has added, those that are known by name, and the configured one.
+
+    Raises:
+        EmbedderUnavailable: what is recorded of one cannot be read.
+    """
+    from mnemolite.embedders.profiles import PROFILES
+    from mnemolite.embedders.static import SHIPPED, read_manifest
+
+    used = model_folder(settings)
+    shipped = read_manifest(SHIPPED)
+    size = sum(file.bytes for file in shipped.files.values())
+    entries = [
+        Entry(
+            name=shipped.name,
+            state="shipped",
+            in_use=used == SHIPPED,
+            dimension=shipped.dimension,
+            licence=shipped.licence,
+            source="",
+            size=size,
+        )
+    ]
+    added = _library(settings)
+    entries += [_entry(added.configuration(name), in_use=used == added.path(name)) for name in added.names()]
+    entries += [
+        Entry(
+            name=name,
+            state="known",
+            in_use=used == added.path(name),
+            dimension=profile.dimension,
+            licence=profile.licence,
+            source=profile.source,
+            size=0,
+        )
+        for name, profile in PROFILES.items()
+        if name not in added.names()
+    ]
+    if not any(entry.in_use for entry in entries):
+        there = used.is_dir()
+        entries.append(
+            Entry(
+                name=used.name,
+                state="folder" if there else "missing",
+                in_use=True,
+                dimension=_space(used).dimension if there else 0,
+                licence="",
+                source=str(used),
+                size=0,
+            )
+        )
+    return entries
+
+
+def add_model(
+    settings: Settings,
+    name: str,
+    folder: Path | None = None,
+    *,
+    dimension: int | None = None,
+    again: bool = False,
+    hub: str = "",
+) -> Entry:
+    """
+    Copies the model in *folder*, or downloads a known one from *hub*; *dimension* is what its vectors are cut to.
+
+    Raises:
+        InvalidInput: *name* is none of a known model and there is no *folder*, or *dimension* does not suit it.
+        Conflict: there is one of that name, and it is not to be taken *again*.
+        EmbedderUnavailable: the model cannot be had or used; nothing was added.
+    """
+    from mnemolite.embedders.library import HUB, from_folder, from_hub
+    from mnemolite.embedders.profiles import PROFILES
+
+    if folder is None and name not in PROFILES:
+        raise InvalidInput(f"{name!r} is no known model; give one of {', '.join(PROFILES)}, or a model's folder")
+    given = from_hub(PROFILES[name].source, hub or HUB) if folder is None else from_folder(folder)
+    added = _library(settings)
+    configuration = added.add(name, given, dimension=dimension, again=again)
+    return _entry(configuration, in_use=model_folder(settings) == added.path(name))
+
+
+def model_folder(settings: Settings) -> Path:
+    """Of the configured model, whether it is there or not: the shipped one's, that of an added one, or any other."""
+    from mnemolite.embedders.static import SHIPPED
+
+    given = settings.embedding_model
+    if not given:
+        return SHIPPED
+    folder = Path(given).expanduser()
+    added = _added(settings) / given
+    is_name = folder.name == given and given[0] not in ".~"
+    return added if is_name and (added.is_dir() or not folder.is_dir()) else folder
+
+
+def relevance(settings: Settings) -> Relevance:
+    """What a cosine means to the configured model."""
+    folder = model_folder(settings)
+    if _is_onnx(folder):
+        from mnemolite.embedders.configuration import read_configuration
+
+        return read_configuration(folder).relevance
+    from mnemolite.embedders.static import read_manifest
+
+    return read_manifest(folder).relevance
+
+
+def load_model(settings: Settings) -> Embedder:
+    """The configured model, in this process, for as long as it is held."""
+    return _load(model_folder(settings))
+
+
+def check_model(settings: Settings) -> Space:
+    """
+    Compares the configured model's files with its manifest where it has one, and has it embed a text.
+
+    Raises:
+        EmbedderUnavailable: it cannot be used.
+    """
+    folder = model_folder(settings)
+    if _is_onnx(folder):
+        from mnemolite.embedders.library import verify
+    else:
+        from mnemolite.embedders.static import verify
+    verify(folder)
+    embedder = load_model(settings)
+    embedder.embed(["check"], Role.QUERY)
+    return embedder.space
+
+
+def shared_model(settings: Settings) -> LazyEmbedder:
+    """The configured model: one for all memories of a process that use it."""
+    from mnemolite.embedders.static import SHIPPED
+
+    folder, idle_seconds = model_folder(settings), 60 * settings.perf_model_idle_timeout_minutes
+    key = folder.absolute(), idle_seconds, settings.ram_budget_mb
+    if (shared := _shared.get(key)) is None:
+        shared = _budget(settings.ram_budget_mb).embedder(
+            lambda: _space(folder),
+            lambda: _load(folder, to_be_unloaded=idle_seconds > 0),
+            lambda: _size(folder),
+            idle_seconds=idle_seconds,
+            slow=folder != SHIPPED,
+        )
+        _shared[key] = shared
+    return shared
+
+
+@cache
+def _budget(megabytes: int) -> RamBudget:
+    from mnemolite.embedders.budget import RamBudget
+    from mnemolite.ram import MB
+
+    return RamBudget(megabytes * MB)
+
+
+def _library(settings: Settings) -> Library:
+    from mnemolite.embedders.library import Library
+
+    return Library(_added(settings))
+
+
+def _entry(configuration: Configuration, *, in_use: bool) -> Entry:
+    return Entry(
+        name=configuration.name,
+        state="added",
+        in_use=in_use,
+        dimension=configuration.dimension,
+        licence=configuration.licence,
+        source=configuration.source,
+        size=sum(file.bytes for file in configuration.files.values()),
+    )
+
+
+def _added(settings: Settings) -> Path:
+    return Path(settings.data_dir or Settings.load().data_dir) / "models"
+
+
+def _is_onnx(folder: Path) -> bool:
+    if (folder / "model.json").is_file():  # the shipped model's kind, without a look at the other
+        return False
+    if not folder.is_dir():
+        raise EmbedderUnavailable(
+            f"there is no embedding model at {folder}; 'mnemolite models list' shows which there are"
+        )
+    from mnemolite.embedders.configuration import model_file
+
+    return model_file(folder) is not None
+
+
+def _space(folder: Path) -> Space:
+    if _is_onnx(folder):
+        from mnemolite.embedders.configuration import read_configuration, space_of
+
+        return space_of(folder, read_configuration(folder))
+    from mnemolite.embedders.static import read_manifest
+
+    return read_manifest(folder).space
+
+
+def _size(folder: Path) -> int:
+    if _is_onnx(folder):
+        from mnemolite.embedders.configuration import read_configuration, size_of
+
+        return size_of(folder, read_configuration(folder))
+    from mnemolite.embedders.static import read_manifest
+
+    return read_manifest(folder).size
+
+
+def _load(folder: Path, *, to_be_unloaded: bool = False) -> Embedder:
+    if _is_onnx(folder) and to_be_unloaded:
+        from mnemolite.embedders.child import ChildEmbedder
+
+        return ChildEmbedder(folder)
+    if _is_onnx(folder):
+        from mnemolite.embedders.onnx import OnnxEmbedder
+
+        return OnnxEmbedder(folder)
+    from mnemolite.embedders.static import StaticEmbedder
+
+    return StaticEmbedder(folder)

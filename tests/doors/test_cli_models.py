@@ -1,0 +1,59 @@
+"""`mnemolite models` as a program: from weights to a model that is in use."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnemolite.lab.random_model import write_bert, write_nomic
+
+PROGRAM = Path(sys.executable).parent / "mnemolite"
+
+
+def run(*arguments: object, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [str(PROGRAM), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environ, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("write", [write_bert, write_nomic])
+def test_weights_are_exported_added_and_used(write, tree: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    weights, out = tmp_path / "weights", tmp_path / "out"
+    weights.mkdir()
+    write(weights, positions=600)
+    done = run("models", "export", weights, out)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r".*model\.onnx: 0\.\d MB, lowest cosine with .*: 1\.000000\n", done.stdout)
+    small = run("models", "export", weights, tmp_path / "small", "--int8").stdout
+    assert 0.98 < float(small.rsplit(": ", 1)[1]) < 1
+
+    assert run("models", "add", "mine", out).stdout == "added mine: 8 dimensions, 0.0 MB, of unknown licence\n"
+    listed = run("models", "list", MNEMOLITE_EMBEDDING_MODEL="mine").stdout.splitlines()
+    [row] = [line for line in listed if line.startswith("*")]
+    assert row.split() == ["*", "mine", "8", "added", "0", "MB"]
+    checked = run("models", "check", "mine", "--against", out).stdout.splitlines()
+    assert re.fullmatch(r"mine, 8 dimensions, fingerprint [0-9a-f]{16}: as it should be", checked[0])
+    assert checked[-1] == f"lowest cosine with {out}: 1.000000"
+
+    done = run("index", tree, MNEMOLITE_EMBEDDING_MODEL="mine")
+    assert "loading embedding model mine" in done.stderr
+    found = json.loads(run("search", "--json", "where is mail checked", tree, MNEMOLITE_EMBEDDING_MODEL="mine").stdout)
+    assert found["degraded"] == []
+
+
+def test_what_goes_wrong_is_said_on_stderr(tmp_path: Path) -> None:
+    for arguments, said in (
+        (("add", "unknown"), "'unknown' is no known model; give one of all-MiniLM-L6-v2"),
+        (("check", tmp_path / "none"), "there is no embedding model at .*none; 'mnemolite models list'"),
+        (("export", tmp_path, tmp_path / "out"), "no sentence-transformers model at .*config.json"),
+        (("add", "all-MiniLM-L6-v2", "--hub", "http://127.0.0.1:1"), "cannot reach http://127.0.0.1:1/"),
+    ):
+        done = run("models", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.match(f"mnemolite: {said}", done.stderr), done.stderr
+    assert "known" in run("models", "list").stdout
