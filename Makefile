@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load test lint golden round-trip fuzz model constraints clean
+.PHONY: setup demo serve-demo load test lint golden plans round-trip fuzz model constraints clean
 
 setup: $(VENV)/.done
 
@@ -38,6 +38,10 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest
+
+# How PostgreSQL answers at 100,000 chunks; `make test` asks at 12,000.
+plans: setup
+	PLAN_CHUNKS=100000 $(BIN)/pytest tests/faults/test_postgres_plans.py
 
 golden: setup
 	WRITE_GOLDEN=1 $(BIN)/pytest tests/golden

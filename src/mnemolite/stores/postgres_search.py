@@ -118,6 +118,7 @@ def nearest(connection: Connection, stored: StoredSpace, vector: Vector, scope: 
         **scope.parameters,
         "vector": f"[{','.join(map(str, vector.tolist()))}]",
         "kinds": [kind.value for kind in scope.scope.kinds],
+        "marks": " & ".join(scope.lexemes()),
         "limit": limit,
     }
     if not stored.indexed_to or scope.chunks <= EXACT_ROWS:
@@ -128,8 +129,7 @@ def nearest(connection: Connection, stored: StoredSpace, vector: Vector, scope: 
         few = f"(SELECT count(*) FROM allowed) <= {EXACT_ROWS}"
         sql = f"""
             WITH allowed AS MATERIALIZED (
-                SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document
-                WHERE {" AND ".join(_on_chunks(scope))} LIMIT {EXACT_ROWS + 1}
+                {_allowed(scope)} LIMIT {EXACT_ROWS + 1}
             )
             {_scored(stored, [few, "v.chunk IN (SELECT id FROM allowed)"])}
             UNION ALL
@@ -139,6 +139,17 @@ def nearest(connection: Connection, stored: StoredSpace, vector: Vector, scope: 
         f"SELECT chunk, score FROM ({sql}) AS found ORDER BY score DESC, chunk LIMIT %(limit)s", parameters
     )
     return rows.fetchall()
+
+
+def _allowed(scope: Within) -> str:
+    """The ids of its chunks: where languages or kinds confine it, by their marks in the index of words."""
+    if not scope.lexemes():
+        return (
+            f"SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document WHERE {' AND '.join(_on_chunks(scope))}"
+        )
+    conditions = ["w.words @@ %(marks)s::tsquery", "w.source = ANY(%(sources)s)", *scope.documents]
+    documents = "JOIN documents d ON d.id = w.document" if scope.documents else ""
+    return f"SELECT w.chunk AS id FROM words w {documents} WHERE {' AND '.join(conditions)}"
 
 
 def _by_graph(stored: StoredSpace, conditions: Sequence[str]) -> str:
