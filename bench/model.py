@@ -24,11 +24,11 @@ import numpy as np
 
 from mnemolite.embedders.static import SHIPPED
 from mnemolite.lab.pairs import SUFFIX, Pair, Relation, read_pairs
+from mnemolite.models import load_model
 from mnemolite.ports import Embedder
 from mnemolite.search.tokens import terms
 from mnemolite.settings import Settings
 from mnemolite.types import Role
-from mnemolite.wiring import open_models
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
@@ -45,17 +45,11 @@ def main() -> None:
     parser.add_argument("--model", type=Path, action="append", default=[])
     parser.add_argument("--sts", type=Path)
     args = parser.parse_args()
-    models = {folder.name: model(folder) for folder in args.model or [SHIPPED]}
+    models = {folder.name: load_model(Settings(embedding_model=str(folder))) for folder in args.model or [SHIPPED]}
     if args.pairs:
         ranks(args.pairs, models)
     if args.sts:
         sts(args.sts, models)
-
-
-def model(folder: Path) -> Embedder:
-    [embedder] = open_models(Settings(embedding_model=str(folder), perf_cache_max_size=0)).embedders
-    embedder.embed([], Role.PASSAGE)
-    return embedder
 
 
 def ranks(folder: Path, models: dict[str, Embedder]) -> None:

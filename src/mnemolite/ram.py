@@ -12,20 +12,31 @@ from weakref import WeakSet
 
 MB = 10**6
 _M_ARENA_MAX = -8  # of malloc.h
+_helpers: set[int] = set()
 
 
 def resident_bytes() -> int:
-    """Of this process, now; where the system does not tell, at its peak."""
+    """Of this process and its helpers, now; where the system does not tell, of this one at its peak."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        total = _resident("self")
     except OSError:
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
-    import mmap
+    for helper in list(_helpers):
+        with suppress(OSError):  # it has ended
+            total += _resident(str(helper))
+    return total
 
-    return pages * mmap.PAGESIZE
+
+def add_helper(process: int) -> None:
+    """Counts the memory of another process as that of this one."""
+    _helpers.add(process)
+
+
+def remove_helper(process: int) -> None:
+    _helpers.discard(process)
 
 
 class Keeper(Protocol):
@@ -63,6 +74,12 @@ def share_heap() -> None:
     model in ONNX.
     """
     _malloc("mallopt", _M_ARENA_MAX, 1)
+
+
+def _resident(process: str) -> int:
+    import mmap
+
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 def _malloc(function: str, *arguments: int) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnemolite import ram
 from mnemolite.embedders.child import ChildEmbedder
 from mnemolite.embedders.onnx import OnnxEmbedder
-from mnemolite.errors import EmbedderUnavailable
+from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.lab.onnx_export import export
 from mnemolite.lab.random_model import write_bert
 from mnemolite.settings import Settings
@@ -51,6 +52,12 @@ def test_it_answers_as_the_model_would_here_whoever_asks(folder: Path) -> None:
     embedder = ChildEmbedder(folder)
     assert embedder.space == OnnxEmbedder(folder).space
     assert embedder.embed([], Role.QUERY).shape == (0, 8)
+    here = OnnxEmbedder(folder)
+    assert embedder.max_tokens == here.max_tokens
+    assert embedder.tokens("read a file") == list(here.tokens("read a file")) == [1, 2, 3]
+    assert np.array_equal(embedder.embed([(1, 2, 3)], Role.PASSAGE), here.embed([(1, 2, 3)], Role.PASSAGE))
+    with pytest.raises(InvalidInput, match="999 is no token"):
+        embedder.embed([(999,)], Role.PASSAGE)
     with ThreadPoolExecutor(8) as pool:
         for rows in pool.map(lambda _: embedder.embed(TEXTS, Role.PASSAGE), range(40)):
             assert np.array_equal(rows, expected)
@@ -77,10 +84,13 @@ def test_one_that_was_killed_is_named_and_followed_by_another(folder: Path) -> N
 
 def test_it_ends_with_its_embedder_and_when_that_is_idle(folder: Path) -> None:
     before = pids()
+    resident = ram.resident_bytes()
     embedder = ChildEmbedder(folder)
     assert len(pids() - before) == 1
+    assert ram.resident_bytes() > resident + 20 * ram.MB  # of the other process
     del embedder
     assert not pids() - before
+    assert ram.resident_bytes() < resident + 20 * ram.MB
     [lazy] = open_models(Settings(embedding_model=str(folder), perf_cache_max_size=0)).embedders
     lazy.embed(["read"], Role.QUERY)
     assert len(pids() - before) == 1

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from mnemolite import ram
 from mnemolite.child import START, death, module_folders, read, write
 from mnemolite.embedders.configuration import read_configuration, size_of, space_of
 from mnemolite.embedders.onnx import OnnxEmbedder
@@ -107,6 +108,7 @@ class _Child:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError as error:
             raise EmbedderUnavailable(f"cannot start {sys.executable!r} for the model {name}: {error}") from error
+        ram.add_helper(self._process.pid)
         assert self._process.stdin is not None
         self._input: IO[bytes] = self._process.stdin
         self._lock = threading.Lock()
@@ -132,6 +134,7 @@ class _Child:
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
+        ram.remove_helper(self._process.pid)
         with suppress(OSError):  # what it had not read
             self._input.close()
 
