@@ -5,7 +5,7 @@ A hundred users at once, on a server with PostgreSQL and Redis, all on this mach
     python bench/load.py TREE [--chunks 20000] [--users 100] [--seconds 60] [--html REPORT] [--embedded]
 
 The store holds the chunks of TREE, repeated with changes as bench/query.py does. Prints requests a second, latencies in
-ms and failures of each kind of request, and the CPU seconds of the server. --embedded: SQLite, and no Redis.
+ms and failures of each kind of request. --embedded: SQLite, and no Redis.
 Settings are taken from the environment, such as MNEMOLITE_REQUEST_THREADS.
 """
 

@@ -3,7 +3,7 @@ Warm queries in one process, by the size of the store: python bench/query.py TRE
 
 The store holds the chunks of TREE, repeated under other paths with a word changed until it has the size; vectors of
 repetitions are the true ones with noise. Prints CPU milliseconds a query, of each part, of the whole, and of
-the whole without expansion.
+the whole without expansion. The store remembers how common the words of the eight queries are after the first round.
 """
 
 from __future__ import annotations

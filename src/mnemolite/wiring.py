@@ -166,11 +166,11 @@ def _records(
     """What opens the user's notes and events, once they are needed."""
 
     def opened(create: bool) -> Records | None:
-        from mnemolite.notebook import Notebook
-
         kept = record_stores(settings, create=create)
         if kept is None:
             return None
+        from mnemolite.notebook import Notebook
+
         store, note_store, open_events = kept
         weights = list_weights(settings)
         notes = Notebook(
@@ -202,12 +202,12 @@ def record_stores(settings: Settings, *, create: bool) -> tuple[Store, NoteStore
 
         shared = wiring_postgres.records(settings)
         return shared, PostgresNotes(shared), lambda: PostgresEvents(shared)
-    from mnemolite.stores.sqlite import SqliteStore
-    from mnemolite.stores.sqlite_notes import SqliteNotes
-
     file = Path(settings.data_dir or Settings.load().data_dir) / NOTES
     if not create and not file.is_file():
         return None
+    from mnemolite.stores.sqlite import SqliteStore
+    from mnemolite.stores.sqlite_notes import SqliteNotes
+
     store = SqliteStore(
         file,
         vector_backend=settings.perf_vector_backend,

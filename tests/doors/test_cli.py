@@ -348,13 +348,16 @@ def test_a_foreign_database_is_refused_untouched(tree: Path) -> None:
 
 def test_search_imports_no_server_training_or_mcp_code(indexed: Path) -> None:
     code = "import sys; sys.argv[1:] = ['search', 'mail', sys.argv[1]]; from mnemolite.cli import run; run(); "
-    code += "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    code += "print(sorted(sys.modules), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, indexed], capture_output=True, text=True, check=True)
-    loaded = set(eval(done.stderr.strip().splitlines()[-1]))
+    modules = set(eval(done.stderr.strip().splitlines()[-1]))
+    loaded = {name.partition(".")[0] for name in modules}
     heavy = {"fastapi", "uvicorn", "torch", "mcp", "sqlalchemy", "celery", "redis", "grpc", "onnxruntime", "pydantic"}
     heavy |= {"tokenizers", "tree_sitter", "rich", "requests", "httpx", "sqlite_vec", "asyncio", "multiprocessing"}
     assert "numpy" in loaded
     assert not loaded & heavy
+    assert "mnemolite.memory" in modules
+    assert not modules & {"mnemolite.notebook", "mnemolite.records"}  # where there are no notes
 
 
 def test_every_setting_has_its_effect(tree: Path) -> None:

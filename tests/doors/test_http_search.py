@@ -218,3 +218,9 @@ def test_hits_below_a_score_are_left_out_and_doubt_is_said(shop: Served) -> None
     other = shop.post(HYBRID, {"query": "photosynthesis of alpine mosses", "min_score": 0.5})
     assert (other["results"], other["relevant"]) == ([], False)
     assert 0 < other["best_score"] < 0.5
+
+
+def test_a_body_that_is_no_json_is_said_to_be_none(shop: Served) -> None:
+    answer = shop.client.post(HYBRID, content=b'{"query": mail}', headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "the body is no JSON: Expecting value at character 10"

@@ -92,14 +92,6 @@ class Database:
             finally:
                 connection.close()
 
-    def check_schema(self) -> None:
-        """
-        Raises:
-            StoreUnavailable: the database cannot be reached, or its tables are not those of this program.
-        """
-        with self.reading():
-            pass
-
     def close(self) -> None:
         """Ends the connections nobody is using; the next call opens one again."""
         with self._lock:

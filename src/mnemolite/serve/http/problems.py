@@ -149,6 +149,8 @@ def _what_is_wrong(error: Mapping[str, Any]) -> str:
     *where, last = map(str, error["loc"])
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"unknown key {last!r} in the {'.'.join(where)}"
+    if error["type"] == "json_invalid":
+        return f"the body is no JSON: {error['ctx']['error']} at character {last}"
     if error["type"] == "missing":
         return f"{last!r} is missing in the {'.'.join(where)}"
     return f"{'.'.join((*where, last))}: {error['msg']}, is {reprlib.repr(error['input'])}"
