@@ -181,3 +181,27 @@ def test_two_who_put_the_first_vectors_of_a_model_make_one_space(store: Postgres
     assert store.spaces() == [SPACE]
     assert len(store.nearest(SPACE, np.ones(4, np.float32), Scope(), 10)) == 4
     assert store.check() == []
+
+
+def test_what_is_kept_of_rows_goes_when_another_process_writes(
+    empty_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnemolite.stores.postgres.CATALOGUE_SECONDS", 0.0)
+    url = empty_database()
+    reading, writing = PostgresStore(Database(url)), PostgresStore(Database(url))
+    try:
+        writing.put([document("a.py", "alpha")])
+        [(old, _)] = reading.lexical(["alpha"], Scope(), 5)
+        assert [reading.cards([old])[0].path, reading.chunks([old])[0].text] == ["a.py", "alpha"]
+        assert reading.frequencies(["alpha", "beta"]) == ({"alpha": 1}, 1)
+
+        writing.put([document("a.py", "beta"), document("b.py", "beta")])
+        assert reading.frequencies(["alpha", "beta"]) == ({"beta": 2}, 2)
+        assert [reading.lexical(["alpha"], Scope(), 5), reading.cards([old]), reading.chunks([old])] == [[], [], []]
+        assert sorted(card.path for card in reading.cards([id for id, _ in reading.lexical(["beta"], Scope(), 5)])) == [
+            "a.py",
+            "b.py",
+        ]
+    finally:
+        reading.close()
+        writing.close()

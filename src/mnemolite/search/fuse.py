@@ -35,14 +35,15 @@ class Fused:
         return Hit(chunk=chunk, score=self.score, ranks=ranks, signals=self.signals)
 
 
-def fuse(lists: Mapping[str, Ranking], weights: Mapping[str, float]) -> list[Fused]:
+def fuse(lists: Mapping[str, Ranking], weights: Mapping[str, float], most: int | None = None) -> list[Fused]:
     """
-    Best first: the sum over the lists of weight * (score / best score) ** power, ties by id.
+    The *most* best, best first: the sum over the lists of weight * (score / best score) ** power, ties by id.
 
     Divided by the sum of the weights of the lists that found anything, so that scores lie in 0..1.
     """
     whole = sum(weights[name] for name, ranking in lists.items() if ranking) or 1.0
-    found: dict[int, Fused] = {}
+    scores: dict[int, float] = {}
+    places: dict[int, list[tuple[str, int, float, float]]] = {}
     for name, ranking in lists.items():
         if not ranking:
             continue
@@ -51,12 +52,15 @@ def fuse(lists: Mapping[str, Ranking], weights: Mapping[str, float]) -> list[Fus
         for rank, (id, score) in enumerate(ranking, 1):
             share = score / best if best > 0 else 1 / rank  # a list may have nothing positive to show
             contribution = weight * share**power if share > 0 else 0.0
-            fused = found.get(id)
-            if fused is None:
-                fused = found[id] = Fused(id)
-            fused.score += contribution
-            fused.places.append((name, rank, score, contribution))
-    return sorted(found.values(), key=order)
+            place = (name, rank, score, contribution)
+            if id in scores:
+                scores[id] += contribution
+                places[id].append(place)
+            else:
+                scores[id] = contribution
+                places[id] = [place]
+    ordered = sorted(scores, key=lambda id: (-scores[id], id))[:most]
+    return [Fused(id, scores[id], places[id], {}) for id in ordered]
 
 
 def order(fused: Fused) -> tuple[float, int]:

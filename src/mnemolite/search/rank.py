@@ -8,7 +8,7 @@ from math import exp
 
 from mnemolite.errors import InvalidInput
 from mnemolite.search.fuse import Fused, order
-from mnemolite.search.signals import CARD_SIGNALS, FILE_SIGNALS, PURPOSES, file_of
+from mnemolite.search.signals import CARD_SIGNALS, FILE_SIGNALS, PURPOSES, file_of, silent
 from mnemolite.search.understand import Intent
 from mnemolite.types import Card, telling_path
 
@@ -60,16 +60,18 @@ def cohere(candidates: Sequence[Candidate]) -> None:
 
 
 def weigh(intent: Intent, candidates: Sequence[Candidate], off: Collection[str] = ()) -> None:
-    of_files = [(name, weight, signal) for name, (weight, signal) in FILE_SIGNALS.items() if name not in off]
-    of_cards = [(name, weight, signal) for name, (weight, signal) in CARD_SIGNALS.items() if name not in off]
-    unasked = {p: (str(p), exp(weight)) for p, weight in PURPOSES.items() if p not in intent.wanted and p not in off}
+    out = {*off, *silent(intent)}
+    of_files = [(name, weight, signal) for name, (weight, signal) in FILE_SIGNALS.items() if name not in out]
+    of_cards = [(name, weight, signal) for name, (weight, signal) in CARD_SIGNALS.items() if name not in out]
+    unasked = {p: (str(p), exp(weight)) for p, weight in PURPOSES.items() if p not in intent.wanted and p not in out}
     known: dict[str, list[tuple[str, float]]] = {}
     for fused, card in candidates:
         factors = known.get(card.path)
         if factors is None:
             file = file_of(telling_path(card), card.language)
             factors = [(name, exp(weight * s)) for name, weight, signal in of_files if (s := signal(intent, file))]
-            factors.extend(unasked[purpose] for purpose in sorted(file.purposes) if purpose in unasked)
+            if file.purposes:
+                factors.extend(unasked[purpose] for purpose in sorted(file.purposes) if purpose in unasked)
             known[card.path] = factors
         for name, factor in factors:
             fused.scale(name, factor)

@@ -27,6 +27,10 @@ class Candidates:
     degraded: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def unique(self) -> int:
+        return len({id for ranking in self.lists.values() for id, _ in ranking})
+
 
 def retrieve(query: Query, intent: Intent, store: Index, embedders: Sequence[Embedder]) -> Candidates:
     """Raises SpaceMismatch only when nothing but vectors was asked for; otherwise it is a degradation."""

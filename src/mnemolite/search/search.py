@@ -39,9 +39,8 @@ def search(
     candidates = retrieve(query, intent, store, embedders)
     if intent.is_symbol:
         weights = {name: weight * SYMBOL_LEXICAL if name in WORD_LISTS else weight for name, weight in weights.items()}
-    fused = fuse(candidates.lists, weights)
-    read = fused[: max(SMALLEST_RANKED, RANKED * query.limit)]
-    ranked = rank(intent, read, store.cards([f.id for f in read]), off)
+    fused = fuse(candidates.lists, weights, max(SMALLEST_RANKED, RANKED * query.limit))
+    ranked = rank(intent, fused, store.cards([f.id for f in fused]), off)
     hits: Sequence[Hit]
     if settle is not None:
         hits = settle(_load(ranked, store))
@@ -62,7 +61,7 @@ def search(
         hits=tuple(hit for hit in shown if hit.score >= (query.min_score or 0.0)),
         degraded=tuple(candidates.degraded),
         seconds=seconds,
-        found={name: len(ranking) for name, ranking in candidates.lists.items()} | {"fused": len(fused)},
+        found={name: len(ranking) for name, ranking in candidates.lists.items()} | {"fused": candidates.unique},
         best=best,
         relevant=best >= RELEVANT,
     )
@@ -77,7 +76,7 @@ def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, 
         if vector is not None:
             ranking = store.nearest(embedder.space, vector, scope, limit + 1)
             lists[embedder.space.list_name] = [found for found in ranking if found[0] != id]
-    hits = _load(fuse(lists, dict.fromkeys(lists, 1.0))[:limit], store)
+    hits = _load(fuse(lists, dict.fromkeys(lists, 1.0), limit), store)
     best = hits[0].score if hits else 0.0
     return Results(hits=tuple(hits), seconds={"total": time.perf_counter() - start}, best=best)
 

@@ -96,8 +96,19 @@ CARD_SIGNALS: Mapping[str, tuple[float, CardSignal]] = {
 }
 
 
+def silent(intent: Intent) -> frozenset[str]:
+    """Those that say nothing of any candidate, for want of what they look at."""
+    without_symbols = () if intent.symbols else ("namesake", "definition")
+    return frozenset((*without_symbols, *(() if intent.owners else ("member",))))
+
+
 def _share(own: tuple[str, ...], intent: Intent) -> float:
-    return sum(map(intent.kin.__getitem__, own)) / len(own) if own else 0.0
+    if not own:
+        return 0.0
+    kin, near = intent.kin, 0.0
+    for word in own:
+        near += kin[word]
+    return near / len(own)
 
 
 @lru_cache(maxsize=65536)

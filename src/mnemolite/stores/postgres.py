@@ -15,7 +15,7 @@ from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, R
 from mnemolite.stores.postgres_lock import WriterLock
 from mnemolite.stores.postgres_scope import Within, within
 from mnemolite.stores.postgres_spaces import Catalogue, Source, read_catalogue, stored_spaces
-from mnemolite.stores.postgres_words import restore, sendable, unescaped
+from mnemolite.stores.postgres_words import array, restore, sendable, unescaped
 from mnemolite.stores.vectors import unit
 from mnemolite.types import TREE, Card, Chunk, Document, FileState, Indexed, Kind, Ranking, Scope, Space, Stats
 
@@ -177,22 +177,27 @@ class PostgresStore:
         return {digest: restore(vector, space.dimension) for digest, vector in rows}
 
     def chunks(self, ids: Sequence[int]) -> list[Chunk]:
-        if not ids:
-            return []
         with self.database.reading() as connection:
-            rows = connection.execute(f"{_CHUNKS} WHERE c.id = ANY(%s)", (list(ids),)).fetchall()
-        found = {row[0]: self._chunk(row) for row in rows}
-        return [found[wanted] for wanted in ids if wanted in found]
+
+            def ask(missing: Sequence[int]) -> dict[int, Chunk]:
+                rows = connection.execute(f"{_CHUNKS} WHERE c.id = ANY(%s::bigint[])", (array(missing),)).fetchall()
+                return {row[0]: self._chunk(row) for row in rows}
+
+            found = self._read(connection).kept.chunks.of(ids, ask)
+        return [found[id] for id in ids if id in found]
 
     def cards(self, ids: Sequence[int]) -> list[Card]:
-        if not ids:
-            return []
         with self.database.reading() as connection:
-            rows = connection.execute(f"{_CARDS} WHERE c.id = ANY(%s)", (list(ids),)).fetchall()
-        return [
-            Card(id, TREE if self._source else source, path, language, *map(unescaped, named))
-            for id, source, path, language, *named in rows
-        ]
+
+            def ask(missing: Sequence[int]) -> dict[int, Card]:
+                rows = connection.execute(f"{_CARDS} WHERE c.id = ANY(%s::bigint[])", (array(missing),)).fetchall()
+                return {
+                    id: Card(id, TREE if self._source else source, path, language, *map(unescaped, named))
+                    for id, source, path, language, *named in rows
+                }
+
+            found = self._read(connection).kept.cards.of(ids, ask)
+        return list(found.values())
 
     def chunk_at(self, path: str, line: int) -> Chunk | None:
         """Of several sources with such a path, that of the first name; of several chunks on the line, the shortest."""
@@ -228,12 +233,14 @@ class PostgresStore:
     def lexical(self, terms: Sequence[str], scope: Scope, limit: int, alternatives: Sequence[str] = ()) -> Ranking:
         """All terms where that can fill the list, else any: what has all of them leads there too."""
         with self.database.reading() as connection:
-            return postgres_search.lexical(connection, terms, self._within(connection, scope), limit, alternatives)
+            found, known = self._within(connection, scope), self._read(connection).kept.frequencies
+            return postgres_search.lexical(connection, terms, found, limit, alternatives, known)
 
     def frequencies(self, terms: Sequence[str]) -> tuple[Mapping[str, int], int]:
         with self.database.reading() as connection:
             everywhere = self._within(connection, Scope())
-            return postgres_search.frequencies(connection, terms, everywhere), everywhere.chunks
+            known = self._read(connection).kept.frequencies
+            return postgres_search.frequencies(connection, terms, everywhere, known), everywhere.chunks
 
     def named(self, fragment: str, scope: Scope, limit: int) -> Ranking:
         with self.database.reading() as connection:
@@ -335,8 +342,10 @@ class PostgresStore:
     def _read(self, connection: Connection) -> Catalogue:
         held = self._catalogue
         if held is None or time.monotonic() - held[0] > CATALOGUE_SECONDS:
-            held = (time.monotonic(), read_catalogue(connection, self.collection))
-            self._catalogue = held
+            fresh = read_catalogue(connection, self.collection)
+            if held is not None and held[1].version == fresh.version:
+                fresh = replace(fresh, kept=held[1].kept)
+            self._catalogue = held = (time.monotonic(), fresh)
         return held[1]
 
     def _name(self, source: str) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 from psycopg import conninfo, errors
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from mnemolite.errors import Conflict, InvalidInput, StoreUnavailable
 
@@ -32,6 +34,18 @@ _SESSION = (
     " SET random_page_cost = 1.1; SET hnsw.ef_search = 100; SET hnsw.iterative_scan = relaxed_order;"
     " SET idle_in_transaction_session_timeout = '5min';"
 )
+
+
+class Binary(bytes):
+    """A parameter in the binary form of whatever type its cast in the statement names."""
+
+
+class _BinaryDumper(Dumper):
+    format = Format.BINARY
+    oid = 0
+
+    def dump(self, obj: Binary) -> bytes:
+        return bytes(obj)
 
 
 class Database:
@@ -159,6 +173,7 @@ class Database:
             application_name=program(),
             keepalives_idle=30,
         )
+        connection.adapters.register_dumper(Binary, _BinaryDumper)
         try:
             connection.execute(f"{_SESSION} SET statement_timeout = {self._statement_ms}")
         except BaseException:

@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from mnemolite.search import expand
 from mnemolite.stores.bm25 import ALTERNATIVE_ROWS, MAX_TERMS
-from mnemolite.stores.postgres_connection import Connection
+from mnemolite.stores.postgres_connection import Binary, Connection
+from mnemolite.stores.postgres_kept import Frequencies
 from mnemolite.stores.postgres_scope import Within
 from mnemolite.stores.postgres_spaces import StoredSpace
-from mnemolite.stores.postgres_words import DIMENSIONS, all_of, phrase, place, quoted, sendable, trigrams
+from mnemolite.stores.postgres_words import (
+    DIMENSIONS,
+    all_of,
+    array,
+    halfvec,
+    phrase,
+    place,
+    quoted,
+    sendable,
+    trigrams,
+)
 from mnemolite.types import Ranking
 
 if TYPE_CHECKING:
@@ -25,7 +36,12 @@ EXACT_ROWS = (
 
 
 def lexical(
-    connection: Connection, terms: Sequence[str], scope: Within, limit: int, alternatives: Sequence[str] = ()
+    connection: Connection,
+    terms: Sequence[str],
+    scope: Within,
+    limit: int,
+    alternatives: Sequence[str],
+    held: Frequencies,
 ) -> Ranking:
     """
     All terms where that can fill the list, else any: what has all of them leads there too.
@@ -36,7 +52,7 @@ def lexical(
     if not unique or not scope.sources:
         return []
     others = [other for each in alternatives[:MAX_TERMS] if (other := each.split()) == _usable(other) and other]
-    known = frequencies(connection, [*unique, *(word for other in others for word in other)], scope)
+    known = frequencies(connection, [*unique, *(word for other in others for word in other)], scope, held)
     counts = {term: known[term] for term in unique if term in known}
     others = _rare_enough([other for other in others if known.keys() >= set(other)], known, sum(counts.values()) // 4)
     if not counts and not others:
@@ -54,13 +70,20 @@ def lexical(
     return _match(connection, wanted, weights, scope, limit)
 
 
-def frequencies(connection: Connection, terms: Sequence[str], scope: Within) -> dict[str, int]:
+def frequencies(connection: Connection, terms: Sequence[str], scope: Within, held: Frequencies) -> dict[str, int]:
     """In how many chunks of the scope's sources each term stands; those in none are left out."""
-    rows = connection.execute(
-        "SELECT term, sum(chunks)::bigint FROM terms WHERE term = ANY(%s) AND source = ANY(%s) GROUP BY term",
-        (list(map(sendable, terms)), scope.parameters["sources"]),
-    )
-    return dict(rows.fetchall())
+    sources = tuple(scope.parameters["sources"])
+
+    def ask(missing: Sequence[tuple[tuple[int, ...], str]]) -> dict[tuple[tuple[int, ...], str], int]:
+        rows = connection.execute(
+            "SELECT term, sum(chunks)::bigint FROM terms"
+            " WHERE term = ANY(%s) AND source = ANY(%s::int[]) GROUP BY term",
+            ([term for _, term in missing], array(sources)),
+        )
+        return {(sources, term): count for term, count in rows.fetchall()}
+
+    asked = {(sources, sendable(term)): None for term in terms}
+    return {term: count for (_, term), count in held.of(list(asked), ask).items()}
 
 
 def named(connection: Connection, fragment: str, scope: Within, limit: int) -> Ranking:
@@ -116,7 +139,7 @@ def nearest(connection: Connection, stored: StoredSpace, vector: Vector, scope: 
         return []
     parameters = {
         **scope.parameters,
-        "vector": f"[{','.join(map(str, vector.tolist()))}]",
+        "vector": Binary(halfvec(vector)),
         "kinds": [kind.value for kind in scope.scope.kinds],
         "marks": " & ".join(scope.lexemes()),
         "limit": limit,
@@ -136,7 +159,9 @@ def nearest(connection: Connection, stored: StoredSpace, vector: Vector, scope: 
             ({_by_graph(stored, [f"NOT {few}", *_conditions(scope)])})
         """
     rows = connection.execute(
-        f"SELECT chunk, score FROM ({sql}) AS found ORDER BY score DESC, chunk LIMIT %(limit)s", parameters
+        f"SELECT chunk, score FROM ({sql}) AS found ORDER BY score DESC, chunk LIMIT %(limit)s",
+        parameters,
+        binary=True,
     )
     return rows.fetchall()
 
@@ -238,5 +263,6 @@ def _match(
         WHERE {conditions} ORDER BY score DESC, w.chunk LIMIT %(limit)s
         """,
         parameters,
+        binary=True,
     )
     return rows.fetchall()

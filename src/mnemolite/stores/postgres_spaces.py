@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mnemolite.stores.postgres_connection import Connection
+from mnemolite.stores.postgres_kept import Kept
 from mnemolite.stores.spaces import mismatch
 from mnemolite.types import Domain, Space
 
@@ -36,6 +37,8 @@ class Catalogue:
     sources: Mapping[str, Source]
     spaces: Mapping[int, StoredSpace]
     chunks: int  # of all collections
+    version: int  # changes with whatever is stored in the collection
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     def find(self, space: Space, sources: Collection[Source]) -> StoredSpace | None:
         """
@@ -54,16 +57,16 @@ class Catalogue:
 def read_catalogue(connection: Connection, collection: str) -> Catalogue:
     spaces = {stored.id: stored for stored in stored_spaces(connection, collection)}
     rows = connection.execute(
-        "SELECT id, name, chunks, (SELECT coalesce(sum(chunks), 0)::bigint FROM sources),"
+        "SELECT id, name, chunks, changes, (SELECT coalesce(sum(chunks), 0)::bigint FROM sources),"
         " ARRAY(SELECT domain || ' ' || space FROM source_spaces WHERE source = id)"
         " FROM sources WHERE collection = %s ORDER BY name",
         (collection,),
     ).fetchall()
     sources = {}
-    for id, name, chunks, _, used in rows:
+    for id, name, chunks, _, _, used in rows:
         by_domain = {Domain(domain): int(space) for domain, _, space in (each.partition(" ") for each in used)}
         sources[name] = Source(id, name, chunks, by_domain)
-    return Catalogue(sources, spaces, rows[0][3] if rows else 0)
+    return Catalogue(sources, spaces, chunks=rows[0][4] if rows else 0, version=sum(row[3] for row in rows))
 
 
 def stored_spaces(connection: Connection, collection: str) -> list[StoredSpace]:

@@ -24,7 +24,7 @@ from mnemolite.stores.bm25 import BM25_B, BM25_K1, BODY_WEIGHT, NAME_WEIGHT, PAT
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnemolite.types import Matrix
+    from mnemolite.types import Matrix, Vector
 
 DIMENSIONS = 1_000_000_000  # the most a sparsevec can have; two terms of one chunk meet once in a million chunks
 # Terms of a chunk: 60 in tests/golden/tree, 145 in docs. A constant, for what a chunk's terms count must not depend on
@@ -178,10 +178,19 @@ def halfvecs(matrix: Matrix) -> list[bytes | None]:
     return [row.tobytes() if row[2:].any() else None for row in buffer]
 
 
+def halfvec(vector: Vector) -> bytes:
+    return struct.pack(">2h", len(vector), 0) + vector.astype(">f2").tobytes()
+
+
 def restore(sent: bytes | None, dimension: int) -> Matrix:
     if sent is None:
         return np.zeros(dimension, np.float32)
     return np.frombuffer(sent, ">f2", offset=4).astype(np.float32)
+
+
+def array(numbers: Iterable[int]) -> str:
+    """As PostgreSQL reads it, which is sent many times faster than a list."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def quoted(lexeme: str) -> str:
