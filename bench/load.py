@@ -2,10 +2,12 @@
 A hundred users at once, on a server with PostgreSQL and Redis, all on this machine with the load itself:
 
     pip install 'mnemolite[load]'
-    python bench/load.py TREE [--chunks 20000] [--users 100] [--seconds 60] [--html REPORT] [--embedded]
+    python bench/load.py TREE [--chunks 20000] [--users 100] [--seconds 60] [--servers 1] [--html REPORT]
+        [--embedded]
 
 The store holds the chunks of TREE, repeated with changes as bench/query.py does. Prints requests a second, latencies in
-ms and failures of each kind of request. --embedded: SQLite, and no Redis.
+ms and failures of each kind of request. --servers: so many processes share the users, as behind a proxy. --embedded:
+SQLite, and no Redis.
 Settings are taken from the environment, such as MNEMOLITE_REQUEST_THREADS.
 """
 
@@ -41,6 +43,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=20_000)
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--html", type=Path)
     parser.add_argument("--embedded", action="store_true")
     args = parser.parse_args()
@@ -55,10 +58,12 @@ def main() -> None:
             Settings(), data_dir=str(folder), database_url=env.get("DATABASE_URL", ""), redis_url=""
         )
         fill(settings, args.tree, args.chunks)
-        url = stack.enter_context(server(["--port", "0"], env, folder / "log"))
+        urls = [
+            stack.enter_context(server(["--port", "0"], env, folder / f"log{number}")) for number in range(args.servers)
+        ]
         command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless"]
-        command += ["--host", url, "-u", str(args.users), "-r", "10", "-t", f"{args.seconds}s", "--reset-stats"]
-        command += ["--csv", str(folder / "load"), "--only-summary"]
+        command += ["--host", ",".join(urls), "-u", str(args.users), "-r", "10", "-t", f"{args.seconds}s"]
+        command += ["--csv", str(folder / "load"), "--only-summary", "--reset-stats"]
         if args.html:
             command += ["--html", str(args.html)]
         env["LOAD_REPOSITORY"] = REPOSITORY

@@ -7,6 +7,7 @@ import os
 import random
 
 from locust import FastHttpUser, between, task
+from locust.env import Environment
 
 VERBS = "parse open close read write validate retry merge encode cache lock render schedule compress resolve".split()
 THINGS = "request file socket header token index error buffer stream option table certificate cookie chunk".split()
@@ -23,6 +24,10 @@ def question() -> str:
 
 class Developer(FastHttpUser):
     wait_time = between(0.1, 0.5)
+
+    def __init__(self, environment: Environment) -> None:
+        self.host = random.choice(str(environment.host).split(","))
+        super().__init__(environment)
 
     @task(10)
     def search_hybrid(self) -> None:

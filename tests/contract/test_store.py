@@ -431,6 +431,17 @@ def test_every_list_keeps_to_the_scope_even_when_better_hits_lie_outside(
     assert sorted(texts(store, store.named("shared", scope, limit))) == sorted(expected)
 
 
+def test_a_scope_of_all_sources_is_no_scope_until_there_is_another(store: Store) -> None:
+    store.put([indexed("a.py", "alpha beta"), indexed("b.py", "alpha")])
+    scope = Scope(sources=("s", "unknown"))
+    for found in (words, near):
+        assert found(store, "alpha beta", scope) == found(store, "alpha beta") != []
+    store.put([document(chunk("c.py", "alpha beta gamma", 1, source="other"))])
+    for found in (words, near):
+        assert "alpha beta gamma" in found(store, "alpha beta gamma")
+        assert "alpha beta gamma" not in found(store, "alpha beta gamma", scope)
+
+
 def test_poison_is_remembered_until_all_is_cleared(store: Store) -> None:
     store.add_poison("abc", "hung")
     store.add_poison("abc", "crashed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -205,6 +206,7 @@ class SqliteStore:
         if not unique:
             return []
         with self.database.reading() as connection:
+            scope = _telling(connection, scope)
             counts, _ = self._chunk_counts(connection, [*unique, *alternatives[:MAX_TERMS]])
             found: Ranking = []
             if len(unique) == 1 or min(counts.get(term, 0) for term in unique) >= limit:
@@ -265,6 +267,7 @@ class SqliteStore:
             stored = stored_space(connection, space)
             if stored is None or wanted is None:
                 return []
+            scope = _telling(connection, scope)
             allowed = self._allowed_ids(connection, scope) if scope else None
             return self._vectors(stored).nearest(connection, stored, wanted, allowed, limit)
 
@@ -356,6 +359,18 @@ class SqliteStore:
             held = (key, to_ids(chunk for (chunk,) in rows))
             self._allowed = held
         return held[1]
+
+
+def _telling(connection: apsw.Connection, scope: Scope) -> Scope:
+    """*scope* without its sources where they are all there are: what need not be checked of each match."""
+    if not scope.sources:
+        return scope
+    others = fetch(
+        connection,
+        "SELECT 1 FROM sources WHERE name NOT IN carray(?) LIMIT 1",
+        (apsw.carray(tuple(map(_sendable, scope.sources))),),
+    )
+    return scope if others else replace(scope, sources=())
 
 
 def _match(connection: apsw.Connection, expression: str, scope: Scope, limit: int) -> Ranking:
