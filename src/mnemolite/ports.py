@@ -227,6 +227,10 @@ class Store(Index, Protocol):
 
     def stats(self) -> Stats: ...
 
+    def connections(self) -> Mapping[str, int]:
+        """To a server: those that are ``busy``, those that are ``idle``, and how many there may be, ``most``."""
+        ...
+
     def check(self) -> list[str]:
         """What is inconsistent in what is stored, read in full; nothing when all is well."""
         ...

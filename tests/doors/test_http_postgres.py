@@ -19,6 +19,10 @@ def test_repositories_notes_and_events_are_in_the_database(serve: Serve, empty_d
         server.post("/v1/code/index", sent, 201)
         listed = server.get("/v1/code/index/repositories")["repositories"]
         assert [each["repository"] for each in listed] == ["shop", "tools"]
+        of_state = {
+            state: server.metric(f'database_connections{{state="{state}"}}') for state in ("busy", "idle", "most")
+        }
+        assert (of_state["busy"], of_state["most"]) == (0, 10) and of_state["idle"] >= 1
         event = server.post("/v1/events", {"content": {"text": "deployed"}, "metadata": {"project": "shop"}}, 201)
         note = server.post("/v1/notes", {"title": "Charge once", "project": "shop"}, 201)
     with serve(database_url=url) as server:

@@ -182,6 +182,9 @@ def test_a_model_that_cannot_be_loaded_leaves_search_by_words(serve: Serve, tmp_
         reply = server.post(HYBRID, {"query": "retry"})
         assert "no embedding model at" in reply["degraded"][0]
         assert "no embedding model at" in server.post("/v1/code/search/vector", {"query": "retry"}, 503)["detail"]
+        sent = {"repository": "shop", "files": [{"path": "a.py", "content": "def retry(): ..."}]}
+        assert "no embedding model at" in server.post("/v1/code/index", sent, 503)["detail"]
+        assert server.get("/v1/code/index/repositories")["repositories"] == []
         ready = server.get("/ready")
         assert ready["status"] == "degraded"
         assert "no embedding model at" in ready["models"]["configured"]

@@ -128,7 +128,10 @@ class _OfMemory:
                 state = embedder.state
                 loaded.add_metric([state.space.model], float(state.loaded))
                 size.add_metric([state.space.model], float(state.bytes * state.loaded))
-        yield from (hits, levels, trouble, held, loaded, size)
+        pool = GaugeMetricFamily("database_connections", "To PostgreSQL, of this process.", labels=["state"])
+        for name, count in self._memory.repositories.store.connections().items():
+            pool.add_metric([name], count)
+        yield from (hits, levels, trouble, held, loaded, size, pool)
 
 
 def caches(memory: Memory) -> list[EmbeddingCache]:

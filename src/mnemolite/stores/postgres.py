@@ -333,6 +333,9 @@ class PostgresStore:
                 },
             )
 
+    def connections(self) -> Mapping[str, int]:
+        return self.database.connections()
+
     def check(self) -> list[str]:
         from mnemolite.stores.postgres_check import problems
 

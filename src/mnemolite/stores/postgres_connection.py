@@ -68,6 +68,7 @@ class Database:
         self._pool_size = pool_size
         self._free = threading.BoundedSemaphore(pool_size)
         self._idle: list[Connection] = []
+        self._busy = 0
         self._lock = threading.Lock()
         self._checked = False
 
@@ -105,6 +106,10 @@ class Database:
                 yield connection
             finally:
                 connection.close()
+
+    def connections(self) -> dict[str, int]:
+        with self._lock:
+            return {"busy": self._busy, "idle": len(self._idle), "most": self._pool_size}
 
     def close(self) -> None:
         """Ends the connections nobody is using; the next call opens one again."""
@@ -152,14 +157,18 @@ class Database:
                 except BaseException:
                     connection.close()
                     raise
-                return connection
+                break
             if not _is_stale(connection):
-                return connection
+                break
             connection.close()
+        with self._lock:
+            self._busy += 1
+        return connection
 
     def _give_back(self, connection: Connection) -> None:
         broken = connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
         with self._lock:
+            self._busy -= 1
             if not broken:
                 self._idle.append(connection)
                 return

@@ -312,6 +312,9 @@ class SqliteStore:
                 details={"sqlite": apsw.sqlite_lib_version(), "schema": connection.pragma("user_version")},
             )
 
+    def connections(self) -> Mapping[str, int]:
+        return {}  # to a file
+
     def check(self) -> list[str]:
         from mnemolite.stores.sqlite_check import problems
 
