@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -21,21 +22,23 @@ class Lately(Generic[Key, Value]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: dict[Key, Value | None] = {}
+        self._held: OrderedDict[Key, Value | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, keys: Sequence[Key], ask: Callable[[list[Key]], Mapping[Key, Value]]) -> dict[Key, Value]:
         """Those of *keys* that there are; *ask* is called for those not held, at most once."""
         held = self._held
-        missing = [key for key in keys if key not in held]
-        got: Mapping[Key, Value] = ask(missing) if missing else {}
-        found = {key: value for key in keys if (value := held.get(key, got.get(key))) is not None}
-        if missing:
+        with self._lock:
+            known = {key: held[key] for key in keys if key in held}
+        if missing := [key for key in dict.fromkeys(keys) if key not in known]:
+            got = ask(missing)
+            asked = {key: got.get(key) for key in missing}
+            known |= asked
             with self._lock:
-                held.update((key, got.get(key)) for key in missing)
+                held.update(asked)
                 while len(held) > self._most:
-                    del held[next(iter(held))]
-        return found
+                    held.popitem(last=False)
+        return {key: value for key in keys if (value := known[key]) is not None}
 
 
 Frequencies = Lately[tuple[tuple[int, ...], str], int]  # of terms, by sources and term
