@@ -39,3 +39,11 @@ class StoreUnavailable(MnemoError):
 
 class Forbidden(MnemoError):
     """The caller is known, and may not do this."""
+
+
+class CheckoutFailed(MnemoError):
+    """A git repository cannot be fetched: it is not there, or cannot be reached just now."""
+
+
+class Cancelled(MnemoError):
+    """What was being done is not wanted any more."""

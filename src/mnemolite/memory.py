@@ -43,6 +43,7 @@ from mnemolite.types import (
 
 if TYPE_CHECKING:
     from mnemolite.event_log import EventLog
+    from mnemolite.indexing import Indexing
     from mnemolite.notebook import Notebook
     from mnemolite.records import Anchor
     from mnemolite.repositories import Repositories
@@ -91,13 +92,15 @@ class Memory:
         open_code: Callable[[], Memory | None] = lambda: None,
         *,
         repositories: Repositories | None = None,
+        indexing: Indexing | None = None,
     ) -> None:
         """
         *open_records* is called when notes or events are first needed; True asks to make what is not there. *open_code*
         is called when a memory of no tree needs the one that notes point into. *repositories*, of a server, are what
-        *index* holds.
+        *index* holds, and *indexing* the jobs that bring them up to date.
         """
         self._repositories = repositories
+        self._indexing = indexing
         self._open_code = open_code
         self._code: Memory | None = None
         self._open_records = open_records
@@ -124,6 +127,13 @@ class Memory:
         if self._repositories is None:
             raise NotFound("this memory is of source trees, not of a server's repositories")
         return self._repositories
+
+    @property
+    def indexing(self) -> Indexing:
+        """The jobs of a server."""
+        if self._indexing is None:
+            raise NotFound("this memory is of source trees, which are indexed at once, not by jobs")
+        return self._indexing
 
     @property
     def notes(self) -> Notebook:
@@ -340,6 +350,8 @@ class Memory:
             tree.store.close()
         if self._repositories is not None:
             self._repositories.store.close()
+        if self._indexing is not None:
+            self._indexing.close()
         if self._records is not None:
             self._records.notes.index.close()
         if self._code is not None:

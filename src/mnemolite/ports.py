@@ -24,6 +24,7 @@ from mnemolite.types import (
 )
 
 if TYPE_CHECKING:
+    from mnemolite.jobs import Backlog, Batch, Claim, Delivery, Job, JobState, TaskId
     from mnemolite.records import Event, EventFilter, Link, Note, NoteChange, NoteFilter
     from mnemolite.types import Matrix, Vector
 
@@ -159,8 +160,8 @@ class Store(Index, Protocol):
         """
         ...
 
-    def files(self, source: str) -> Mapping[str, FileState]:
-        """Every document of *source* by path."""
+    def files(self, source: str, paths: Sequence[str] | None = None) -> Mapping[str, FileState]:
+        """Every document of *source* by path; or those at *paths* alone."""
         ...
 
     def documents(self, source: str, paths: Sequence[str]) -> list[Indexed]:
@@ -177,6 +178,10 @@ class Store(Index, Protocol):
         Raises:
             SpaceMismatch: a vector's space has the domain of a stored space but another fingerprint.
         """
+        ...
+
+    def settle(self) -> None:
+        """Brings indexes up to what was put by whoever did not hold the writer's right; that ends with the same."""
         ...
 
     def touch(self, source: str, states: Mapping[str, FileState]) -> None:
@@ -330,4 +335,128 @@ class EventStore(Protocol):
 
     def delete_events(self, ids: Sequence[str]) -> int:
         """How many there were."""
+        ...
+
+
+class JobStore(Protocol):
+    """
+    Keeps jobs, and who works on what: the truth about them, whether a queue tells workers of tasks or they ask here.
+    Thread-safe; each call is one transaction. Jobs of one repository are worked on one after the other.
+
+    A claim counts until its lease ends; a call with one that no longer counts changes nothing.
+    """
+
+    def submit(self, job: Job, batches: Sequence[Batch] | None) -> None:
+        """A new job, with what is to be done; None where a worker has to find that out first."""
+        ...
+
+    def get(self, id: str) -> Job:
+        """
+        Raises:
+            NotFound: there is no such job.
+        """
+        ...
+
+    def jobs(self, repositories: Sequence[str], states: Sequence[JobState], limit: int) -> list[Job]:
+        """The latest first; empty sequences mean all."""
+        ...
+
+    def claim(self, worker: str, lease_seconds: float, task: TaskId | None = None) -> Claim | None:
+        """The task that is next, or *task*; None when there is none, or it is not to be done now. Jobs take turns."""
+        ...
+
+    def extend(self, claim: Claim, lease_seconds: float) -> bool:
+        """Whether the claim still counts, from now for so long."""
+        ...
+
+    def plan(self, claim: Claim, batches: Iterable[Batch], *, removed: int, revision: str = "") -> bool:
+        """What there is to do; False when the claim no longer counts."""
+        ...
+
+    def complete(self, claim: Claim, *, chunks: int = 0, errors: Mapping[str, str] = {}) -> bool:
+        """The task is done, with files that could not be indexed; False when the claim no longer counts."""
+        ...
+
+    def postpone(self, claim: Claim, reason: str, seconds: float) -> None:
+        """Gives the task back, to be tried later: something it needs is away. Counts as no attempt."""
+        ...
+
+    def fail(self, claim: Claim, reason: str, *, for_good: bool = False) -> None:
+        """
+        An attempt that failed. After the third the task's files are tried one by one, then set aside; the job fails
+        where it cannot do without the task. *for_good*: the job fails at once.
+        """
+        ...
+
+    def sweep(self) -> int:
+        """Fails the attempts whose lease has ended; how many."""
+        ...
+
+    def to_send(self, limit: int, lost_after_seconds: float | None = None) -> list[TaskId]:
+        """
+        What a queue has to be told of, which then counts as sent; with a time, also what was sent longer ago and nobody
+        has claimed.
+        """
+        ...
+
+    def cancel(self, id: str) -> Job:
+        """
+        Ends a job; what was indexed stays.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: it has ended.
+        """
+        ...
+
+    def retry(self, id: str) -> Job:
+        """
+        Has a job that ended go on with what it has not done, files set aside included.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: it has not ended, or nothing is left of it.
+        """
+        ...
+
+    def seconds_per_file(self) -> float | None:
+        """As the latest jobs took."""
+        ...
+
+    def backlog(self) -> Backlog: ...
+
+    def forget(self, days: float) -> int:
+        """Removes jobs that ended so long ago; how many."""
+        ...
+
+    def claim_delivery(self, lease_seconds: float) -> Delivery | None:
+        """One that is due; it is again when the lease ends, so a delivery may come twice, and is never lost."""
+        ...
+
+    def delivered(self, delivery: Delivery, failure: str = "", again_in_seconds: float | None = None) -> None:
+        """That it was, or why not; without a time it is not tried again."""
+        ...
+
+    def deliveries(self, job: str) -> list[Delivery]: ...
+
+    def close(self) -> None: ...
+
+
+class Queue(Protocol):
+    """Tells workers of tasks sooner than they would ask. What it loses is found in the JobStore."""
+
+    def send(self, tasks: Iterable[TaskId]) -> None:
+        """
+        Raises:
+            StoreUnavailable: it cannot be reached.
+        """
+        ...
+
+    def waiting(self) -> int:
+        """
+        How many tasks no worker has taken.
+
+        Raises:
+            StoreUnavailable: it cannot be reached.
+        """
         ...

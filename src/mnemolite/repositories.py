@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.ingest import pipeline
-from mnemolite.ingest.pipeline import Progress, Report
-from mnemolite.ingest.walk import Walk
+from mnemolite.ingest.pipeline import Changes, Progress, Report
+from mnemolite.ingest.walk import Reason, Walk
+from mnemolite.jobs import Batch
 from mnemolite.ports import Embedder, Store
 from mnemolite.records import check_text
 from mnemolite.settings import Settings
 from mnemolite.types import Source
+
+if TYPE_CHECKING:
+    from mnemolite.ingest.parser import Parser
 
 MAX_NAME = 200  # characters
 MAX_PATH_BYTES = 4000
@@ -59,6 +66,49 @@ class Repositories:
                 self.store.drop(name, left_out)  # what was there before is no longer true
         return report
 
+    def plan(self, name: str, root: Path) -> Changes:
+        """
+        What has to be put for the repository to be equal to the tree at *root*; what is gone from it is dropped.
+
+        Raises:
+            InvalidInput: there is no such folder.
+            Conflict: another is being indexed.
+        """
+        with self.store.writer(name):
+            changes = pipeline.changes(root, name, self.store, self._settings.max_file_bytes)
+            if changes.removed:
+                self.store.drop(name, changes.removed)
+        return changes
+
+    def put(self, name: str, root: Path, paths: Sequence[str], parser: Parser) -> Report:
+        """Those files of *root*, beside whatever else is put: each is stored whole, and again changes nothing."""
+        report = Report(files=len(paths))
+        pipeline.put(root, name, self.store, self._embedders, parser, paths, report, time.time_ns())
+        return report
+
+    def put_files(self, name: str, batch: Batch, parser: Parser) -> Report:
+        """As :meth:`put`, files that were sent."""
+        wanted = set(batch.paths)
+        with _folder() as root:
+            for path, text in (batch.contents or {}).items():
+                _write(root, path, text)
+            walk = Walk(root, max_bytes=self._settings.max_file_bytes)
+            found = {each.path for each in walk}
+            report = self.put(name, root, sorted(wanted & found), parser)
+            self.store.drop(name, wanted - found)  # what was there before is no longer true
+        for path in wanted - found:
+            reason = _reason(walk.skipped_paths, path)
+            report.skipped[reason] += 1
+            report.skipped_paths.setdefault(reason, []).append(path)
+        return report
+
+    def parser(self) -> Parser:
+        from mnemolite.ingest.parser import Parser
+
+        workers = self._settings.workers or min(8, os.cpu_count() or 1)
+        poisoned, settings = self.store.poisoned(), self._settings
+        return Parser(workers, poisoned, settings.max_file_bytes, allow_secrets=settings.allow_secrets)
+
     def delete(self, name: str) -> Source:
         """
         What there was of it.
@@ -75,7 +125,7 @@ class Repositories:
         return held or Source(name=name, documents=0, chunks=0)
 
     def _run(self, name: str, root: Path, on_progress: Callable[[Progress], None], *, drop_missing: bool) -> Report:
-        _check_name(name)
+        check_name(name)
         return pipeline.run(
             root,
             name,
@@ -89,7 +139,7 @@ class Repositories:
         )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     check_text("the name of a repository", name)
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise InvalidInput(f"{name[:MAX_NAME]!r} cannot name a repository: 1 to {MAX_NAME} printable characters can")
@@ -105,15 +155,34 @@ def _folder() -> Iterator[Path]:
         yield Path(path)
 
 
-def _write(root: Path, path: str, text: str) -> str:
-    """Within *root*, whatever *path* says; gives the path as it will be known by."""
+def check_path(path: str) -> str:
+    """
+    *path* as it will be known by.
+
+    Raises:
+        InvalidInput: it leads out of a repository, or cannot be a path.
+    """
     check_text("a path", path)
     pure = PurePosixPath(path)
     segments = path.split("/")
     wrong = pure.is_absolute() or ".." in segments or "\\" in path or not pure.parts
     if wrong or len(path.encode()) > MAX_PATH_BYTES or any(len(s.encode()) > MAX_SEGMENT_BYTES for s in segments):
         raise InvalidInput(f"{path[:200]!r} is no path within a repository; write it like src/app.py")
-    target = root / pure
+    return pure.as_posix()
+
+
+def _reason(skipped: Mapping[str, Sequence[str]], path: str) -> str:
+    """Why a walk left out the file at *path*, or a folder it is in."""
+    for reason, paths in skipped.items():
+        if any(path == each or (each.endswith("/") and path.startswith(each)) for each in paths):
+            return reason
+    return Reason.IGNORED
+
+
+def _write(root: Path, path: str, text: str) -> str:
+    """Within *root*, whatever *path* says; gives the path as it will be known by."""
+    checked = check_path(path)
+    target = root / checked
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode())
@@ -123,4 +192,4 @@ def _write(root: Path, path: str, text: str) -> str:
         raise InvalidInput(f"the text of {path!r} is not valid Unicode at position {error.start}") from error
     except OSError as error:
         raise StoreUnavailable(f"{path!r} cannot be written to be read: {error}; nothing was stored") from error
-    return pure.as_posix()
+    return checked

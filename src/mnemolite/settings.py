@@ -26,7 +26,7 @@ FILE = "mnemolite.toml"
 POSTGRES = ("postgresql://", "postgres://")
 REDIS = ("redis://", "rediss://", "unix://")
 
-_SECRET = {"database_url", "redis_url", "reranker_api_key"}
+_SECRET = {"database_url", "redis_url", "reranker_api_key", "broker_url", "webhook_secret"}
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
@@ -81,6 +81,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     request_threads: Annotated[int, Meta(ge=1, le=256)] = 16  # requests worked on at once
     preload_seconds: Annotated[float, Meta(ge=0)] = 5.0  # after its start the models are loaded
     log_queries: bool = False  # write what is searched for into the log
+    # of jobs, which a server indexes repositories by
+    job_threads: Annotated[int, Meta(ge=0, le=64)] = (
+        1  # that `mnemolite serve` works on them with; 0 leaves all to others
+    )
+    # redis://...: tells workers of tasks, by Celery; "" has them ask the database. Never shown
+    broker_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
+    webhook_secret: Annotated[str, Meta(pattern=r"^([!-~]{16,})?\Z")] = ""  # signs what callbacks are told; never shown
+    outbound_http: bool = False  # callbacks and git repositories may be at http:// too
+    outbound_networks: tuple[str, ...] = ()  # that are not public, and may be asked all the same: 10.1.0.0/16
+    git_max_bytes: Annotated[int, Meta(ge=1)] = 2_000_000_000  # of a repository's latest commit, as a tree and packed
+    git_seconds: Annotated[float, Meta(gt=0)] = 600.0  # for its fetch
 
     def __repr__(self) -> str:
         shown = {
@@ -150,7 +161,7 @@ def _confined(values: dict[str, Any], file: Path) -> dict[str, Any]:
     for name in values:
         if name.startswith("reranker"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who reads the code")
-        if name in ("database_url", "redis_url"):
+        if name in ("database_url", "redis_url", "broker_url"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who keeps what is asked")
     for name in {"index_dir", "embedding_model", "data_dir"} & values.keys():
         given = Path(values[name])

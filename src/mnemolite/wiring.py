@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +13,23 @@ from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
 from mnemolite.models import shared_model
-from mnemolite.ports import Cache, Embedder, EventStore, NoteStore, Reranker, Store
+from mnemolite.ports import Cache, Embedder, EventStore, JobStore, NoteStore, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.stores.federated import FederatedIndex, Member
 from mnemolite.types import TREE
 
 if TYPE_CHECKING:
     from mnemolite.event_log import EventLog
+    from mnemolite.indexer import Indexer
+    from mnemolite.indexing import Indexing
+    from mnemolite.repositories import Repositories
     from mnemolite.stores.rekall import RekallDatabase
 
 DATABASE = "memory.db"
 NOTES = "notes.db"
 SERVER = "server.db"
+JOBS = "jobs.db"
+CHECKOUTS = "checkouts"
 
 
 def open_memory(path: str | Path = ".", *, settings: Settings | None = None, create: bool = True) -> Memory:
@@ -108,6 +114,7 @@ def open_server(settings: Settings) -> Memory:
 
     store = wiring_postgres.repositories(settings) if settings.database_url else _server_database(settings)
     embedders = _embedders(settings, serving=True)
+    repositories = Repositories(store, embedders, settings)
     return Memory(
         (),
         store,
@@ -115,8 +122,42 @@ def open_server(settings: Settings) -> Memory:
         settings,
         _reranker(settings),
         _records(settings, embedders, everywhere=True),
-        repositories=Repositories(store, embedders, settings),
+        repositories=repositories,
+        indexing=_indexing(settings, repositories),
     )
+
+
+def open_indexer(indexing: Indexing) -> Indexer:
+    """What does the tasks of jobs, for one thread."""
+    from mnemolite.indexer import Indexer
+    from mnemolite.ingest.checkout import Checkouts
+    from mnemolite.stores.lock import WriterLock
+
+    settings = indexing.settings
+
+    def lock(folder: Path) -> AbstractContextManager[None]:
+        return WriterLock(folder, settings.git_seconds).held()
+
+    folder = Path(settings.data_dir) / CHECKOUTS
+    return Indexer(indexing, Checkouts(folder, indexing.outbound, lock, settings.git_max_bytes, settings.git_seconds))
+
+
+def job_store(settings: Settings) -> JobStore:
+    from mnemolite.stores.jobs import JobTables
+
+    if settings.database_url:
+        return JobTables(wiring_postgres.job_tables(settings))
+    from mnemolite.stores.sqlite_jobs import SqliteTables
+
+    return JobTables(SqliteTables(Path(settings.data_dir) / JOBS, wait_seconds=settings.lock_wait_seconds))
+
+
+def _indexing(settings: Settings, repositories: Repositories) -> Indexing:
+    from mnemolite.indexing import Indexing
+    from mnemolite.outbound import Outbound
+
+    outbound = Outbound.of(settings.outbound_networks, http=settings.outbound_http)
+    return Indexing(job_store(settings), repositories, settings, outbound)
 
 
 def _server_database(settings: Settings) -> Store:

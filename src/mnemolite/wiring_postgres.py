@@ -14,6 +14,7 @@ from mnemolite.settings import Settings
 if TYPE_CHECKING:
     from mnemolite.stores.postgres import PostgresStore
     from mnemolite.stores.postgres_connection import Database
+    from mnemolite.stores.postgres_jobs import PostgresTables
     from mnemolite.stores.postgres_migrate import Schema
 
 
@@ -77,6 +78,12 @@ def records(settings: Settings) -> PostgresStore:
     from mnemolite.stores.postgres import RECORDS, PostgresStore
 
     return PostgresStore(database(settings), RECORDS)
+
+
+def job_tables(settings: Settings) -> PostgresTables:
+    from mnemolite.stores.postgres_jobs import PostgresTables
+
+    return PostgresTables(database(settings))
 
 
 @contextmanager

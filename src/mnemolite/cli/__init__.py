@@ -31,6 +31,8 @@ COMMANDS = {  # command -> module of this package
     "mcp": "mcp",
     "serve": "serve",
     "key": "serve",
+    "worker": "jobs",
+    "jobs": "jobs",
     "install": "install",
     "uninstall": "install",
     "db": "db",

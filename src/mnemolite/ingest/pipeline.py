@@ -20,7 +20,7 @@ from mnemolite.ports import Embedder, Store
 from mnemolite.types import Chunk, Document, FileState, Indexed, Role, Space
 
 if TYPE_CHECKING:
-    from mnemolite.ingest.parser import Parsed
+    from mnemolite.ingest.parser import Parsed, Parser
     from mnemolite.ingest.secrets import Masked
     from mnemolite.types import Matrix, Vector
 
@@ -58,6 +58,7 @@ class Report:
     indexed: int = 0  # read, cut and stored
     removed: int = 0
     chunks: int = 0  # stored
+    chunks_held: int = 0  # of what was read and turned out to be as stored
     embedded: int = 0  # texts: what was known already is not embedded again
     skipped: Counter[str] = field(default_factory=Counter)  # files by reason
     skipped_paths: dict[str, list[str]] = field(default_factory=dict)  # some of them, by reason
@@ -118,19 +119,38 @@ def run(
         if todo.changed:
             from mnemolite.ingest.parser import Parser  # a search of a fresh tree need not load it
 
-            job = _Job(root, source, store, embedders, store.files(source), started_ns, report)
             workers = workers or min(8, os.cpu_count() or 1)
             poisoned = store.poisoned()
             with Parser(workers, poisoned, max_bytes, allow_secrets=allow_secrets) as parser:
-                for batch in _batches(parser.parse(root, source, todo.changed)):
-                    job.store_batch(batch)
-                    on_progress(Progress(files=report.indexed, total=len(todo.changed), chunks=report.chunks))
+                put(root, source, store, embedders, parser, todo.changed, report, started_ns, on_progress)
     report.seconds = time.perf_counter() - start
     return report
 
 
+def put(
+    root: Path,
+    source: str,
+    store: Store,
+    embedders: Sequence[Embedder],
+    parser: Parser,
+    paths: Sequence[str],
+    report: Report,
+    started_ns: int,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> None:
+    """
+    Reads, cuts, embeds and stores the files of *root* at *paths*, and adds to *report* what was done. One whose content
+    is what is stored is only touched, so that to do it twice is to do it once. *started_ns* is before *paths* were
+    looked at.
+    """
+    run = _Run(root, source, store, embedders, store.files(source, paths), started_ns, report)
+    for batch in _batches(parser.parse(root, source, paths)):
+        run.store_batch(batch)
+        on_progress(Progress(files=report.indexed, total=len(paths), chunks=report.chunks))
+
+
 @dataclass(frozen=True)
-class _Job:
+class _Run:
     """What stays the same from batch to batch."""
 
     root: Path
@@ -158,6 +178,7 @@ class _Job:
             state = self.known.get(document.path)
             if state is not None and state.digest == document.digest and not file.poison:
                 touched[document.path] = FileState(digest=state.digest, size=document.size, mtime_ns=document.mtime_ns)
+                self.report.chunks_held += len(file.chunks)
             else:
                 fresh.append((document, file.chunks))
         indexed, texts = embed(fresh, self.store, self.embedders)

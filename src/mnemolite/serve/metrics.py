@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from mnemolite.errors import EmbedderUnavailable, InvalidInput
+from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound, StoreUnavailable
+from mnemolite.jobs import DELIVERY_STATES, TASK_STATES, Backlog, JobState
 from mnemolite.memory import Memory
 from mnemolite.types import Results
 
@@ -132,6 +133,21 @@ class _OfMemory:
         for name, count in self._memory.repositories.store.connections().items():
             pool.add_metric([name], count)
         yield from (hits, levels, trouble, held, loaded, size, pool)
+        with suppress(NotFound, StoreUnavailable):  # /ready says so
+            yield from _of_jobs(self._memory.indexing.store.backlog())
+
+
+def _of_jobs(backlog: Backlog) -> Iterator[Metric]:
+    counts: dict[str, tuple[str, Mapping[str, int], Sequence[str]]] = {
+        "index_jobs": ("Jobs, those that ended within a month included.", backlog.jobs, tuple(JobState)),
+        "index_job_tasks": ("Batches of files: the depth of the queue.", backlog.tasks, TASK_STATES),
+        "webhook_deliveries": ("Word of jobs' ends.", backlog.deliveries, DELIVERY_STATES),
+    }
+    for name, (told, by_state, states) in counts.items():
+        family = GaugeMetricFamily(name, told, labels=["state"])
+        for state in states:
+            family.add_metric([state], by_state.get(state, 0))
+        yield family
 
 
 def caches(memory: Memory) -> list[EmbeddingCache]:

@@ -64,9 +64,12 @@ class PostgresStore:
             if outermost:
                 postgres_write.flush(self.database)
             if self._unsettled:
-                self._unsettled = 0
-                postgres_index.settle(self.database, self.collection)
-                self._catalogue = None
+                self.settle()
+
+    def settle(self) -> None:
+        self._unsettled = 0
+        postgres_index.settle(self.database, self.collection)
+        self._catalogue = None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -82,12 +85,12 @@ class PostgresStore:
     def close(self) -> None:
         self.database.close()
 
-    def files(self, source: str) -> Mapping[str, FileState]:
+    def files(self, source: str, paths: Sequence[str] | None = None) -> Mapping[str, FileState]:
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT path, digest, size, mtime_ns FROM documents JOIN sources ON sources.id = source"
-                " WHERE collection = %s AND name = %s",
-                (self.collection, self._name(source)),
+                " WHERE collection = %s AND name = %s AND (%s OR path = ANY(%s))",
+                (self.collection, self._name(source), paths is None, list(paths or ())),
             ).fetchall()
         return {path: FileState(digest=digest, size=size, mtime_ns=mtime) for path, digest, size, mtime in rows}
 

@@ -19,7 +19,7 @@ from psycopg.pq import Format
 
 from mnemolite.errors import Conflict, InvalidInput, StoreUnavailable
 
-SCHEMA = "0002"  # the newest migration
+SCHEMA = "0003"  # the newest migration
 VERSION_TABLE = "mnemolite_schema"  # which migration the database stands at
 Row = tuple[Any, ...]
 Connection = psycopg.Connection[Row]

@@ -218,6 +218,41 @@ _table(
     Index("events_by_metadata", "metadata", postgresql_using="gin", postgresql_ops={"metadata": "jsonb_path_ops"}),
 )
 _table(
+    "jobs",
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    _column("id", Text),
+    _column("repository", _C),
+    *(_column(name, Text) for name in "path git_url callback_url state errors failure waiting_for revision".split()),
+    *(_column(name, BigInteger) for name in "progress total chunks removed failed turn created_at".split()),
+    _column("attempts", Integer),
+    _column("started_at", BigInteger, null=True),
+    _column("finished_at", BigInteger, null=True),
+    UniqueConstraint("id"),
+    Index("jobs_repository", "repository", "state", "number"),
+    Index("jobs_state", "state", "number"),
+)
+_table(
+    "job_tasks",
+    *(_column(name, BigInteger) for name in "job number run_at lease_until".split()),
+    *(_column(name, Text) for name in "kind paths state worker token".split()),
+    _column("contents", LargeBinary, null=True),
+    _column("attempts", Integer),
+    _column("sent_at", BigInteger, null=True),
+    PrimaryKeyConstraint("job", "number"),
+    Index("job_tasks_state", "state", "lease_until"),
+    Index("job_tasks_token", "token"),
+)
+_table(
+    "deliveries",
+    *(_column(name, Text) for name in "id job url body state failure".split()),
+    *(_column(name, BigInteger) for name in "job_number run_at created_at".split()),
+    _column("attempts", Integer),
+    _column("delivered_at", BigInteger, null=True),
+    PrimaryKeyConstraint("id"),
+    Index("deliveries_job", "job"),
+    Index("deliveries_state", "state", "run_at"),
+)
+_table(
     "nodes",
     Column("node_id", UUID, primary_key=True),
     _column("node_type", Text),

@@ -93,13 +93,18 @@ class SqliteStore:
     def close(self) -> None:
         self.database.close()
 
-    def files(self, source: str) -> Mapping[str, FileState]:
+    def settle(self) -> None:
+        with self.database.lock.held():
+            self._merge_words()
+
+    def files(self, source: str, paths: Sequence[str] | None = None) -> Mapping[str, FileState]:
+        sql = "SELECT path, digest, size, mtime_ns FROM documents JOIN sources ON sources.id = source WHERE name = ?"
         with self.database.reading() as connection:
-            rows = fetch(
-                connection,
-                "SELECT path, digest, size, mtime_ns FROM documents JOIN sources ON sources.id = source WHERE name = ?",
-                (source,),
-            )
+            if paths is None:
+                rows = fetch(connection, sql, (source,))
+            else:
+                named = (source, apsw.carray(tuple(paths)))
+                rows = fetch(connection, f"{sql} AND path IN carray(?)", named) if paths else []
         return {path: FileState(digest=digest, size=size, mtime_ns=mtime) for path, digest, size, mtime in rows}
 
     def documents(self, source: str, paths: Sequence[str]) -> list[Indexed]:

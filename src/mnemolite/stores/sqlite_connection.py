@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +34,7 @@ class Database:
 
     *prepare* is called on every new connection, to load an extension. What was committed outlives the end of the
     process, however it comes; *durable*: a loss of power too, except what followed within SYNC_SECONDS of the last
-    sync. *damage_advice* is what to do about a damaged file.
+    sync. *damage_advice* is what to do about a damaged file, *steps* make its tables.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Database:
         durable: bool = False,
         damage_advice: str = REBUILD,
         prepare: Callable[[apsw.Connection], None] | None = None,
+        steps: Sequence[str] = STEPS,
     ) -> None:
         self.path = path
         self.readonly = readonly
@@ -55,6 +56,7 @@ class Database:
         self._synced = -1e9
         self._damage_advice = damage_advice
         self._prepare = prepare
+        self._steps = steps
         self._writing = threading.RLock()
         self._opening = threading.RLock()
         self._idle: list[apsw.Connection] = []  # another list once the file has been replaced
@@ -159,16 +161,16 @@ class Database:
             self._file = _identity(self.path)
 
     def _upgrade(self, connection: apsw.Connection) -> None:
-        version = stored_version(connection, self.path)
-        if version == len(STEPS):
+        version, newest = stored_version(connection, self.path, self._steps), len(self._steps)
+        if version == newest:
             return
         if self.readonly:
             raise StoreUnavailable(
-                f"{self.path} has schema version {version}, this program needs {len(STEPS)}; run 'mnemolite index'"
+                f"{self.path} has schema version {version}, this program needs {newest}; run 'mnemolite index'"
             )
         with self.lock.held():
             connection.pragma("journal_mode", "wal")
-            migrate(connection, self.path)
+            migrate(connection, self.path, self._steps)
 
     def _open(self, cache_kib: int = READER_CACHE_KIB) -> apsw.Connection:
         connection = self._connect()

@@ -21,6 +21,7 @@ from mnemolite.serve.http.events import EventRoutes
 from mnemolite.serve.http.guard import Guard
 from mnemolite.serve.http.health import HealthRoutes
 from mnemolite.serve.http.index import IndexRoutes
+from mnemolite.serve.http.jobs import JobRoutes
 from mnemolite.serve.http.notes import NoteRoutes
 from mnemolite.serve.http.openai import OpenAIRoutes
 from mnemolite.serve.http.problems import handle_problems
@@ -28,6 +29,7 @@ from mnemolite.serve.http.search import SearchRoutes
 from mnemolite.serve.http.tei import TeiRoutes
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Keys, Rate
+from mnemolite.serve.worker import Workers
 from mnemolite.settings import Settings
 from mnemolite.types import Role
 
@@ -75,6 +77,7 @@ def routes(memory: Memory, metrics: Metrics, settings: Settings) -> FastAPI:
     app.include_router(HealthRoutes(memory, metrics).router)
     app.include_router(SearchRoutes(memory, metrics, settings).router)
     app.include_router(IndexRoutes(memory, metrics, settings).router)
+    app.include_router(JobRoutes(memory, settings).router)
     app.include_router(EmbeddingRoutes(memory, metrics).router)
     app.include_router(OpenAIRoutes(memory, metrics).router)
     app.include_router(TeiRoutes(memory, metrics).router)
@@ -90,10 +93,13 @@ def _lifespan(memory: Memory, metrics: Metrics) -> Callable[[FastAPI], AbstractA
         threads = to_thread.current_default_thread_limiter()
         threads.total_tokens = memory.settings.request_threads
         metrics.watch(threads)
+        workers = Workers(memory.indexing, 0 if memory.settings.broker_url else memory.settings.job_threads)
+        workers.start()
         async with create_task_group() as group:
             group.start_soon(_preload, memory)
             yield
             group.cancel_scope.cancel()
+        await to_thread.run_sync(workers.stop)
         memory.close()
 
     return lifespan

@@ -106,7 +106,8 @@ class IndexRoutes:
     def __init__(self, memory: Memory, metrics: Metrics, settings: Settings) -> None:
         self._waiting = metrics.index_waiting
         self._repositories = memory.repositories
-        self._roots = tuple(Path(root).expanduser().resolve() for root in settings.index_roots)
+        self._jobs = memory.indexing
+        self._roots = roots_of(settings)
         self._wait_seconds = settings.lock_wait_seconds
         self._turn = Lock()
         self._threads = CapacityLimiter(1)  # of its own: those of the requests stay free
@@ -130,9 +131,11 @@ class IndexRoutes:
         """
         caller.confined(body.repository)
         if body.files is not None:
-            work = partial(self._repositories.add, body.repository, _by_path(body.files))
+            work = partial(self._repositories.add, body.repository, by_path(body.files))
         else:
-            work = partial(self._repositories.index, body.repository, self._folder(body.path or "", caller))
+            work = partial(
+                self._repositories.index, body.repository, allowed_folder(body.path or "", self._roots, caller)
+            )
         start = time.perf_counter()
         with move_on_after(self._wait_seconds) as waiting, self._waiting.track_inprogress():
             await self._turn.acquire()
@@ -157,33 +160,38 @@ class IndexRoutes:
     def delete(self, repository: str, caller: Admin) -> Deleted:
         """With all that was stored of it."""
         caller.confined(repository)
+        for job in self._jobs.active(repository):
+            raise Conflict(f"job {job.id} is indexing {repository!r}; cancel it first")
         gone = self._repositories.delete(repository)
         return Deleted(repository=repository, deleted_files=gone.documents, deleted_chunks=gone.chunks)
 
-    def _folder(self, path: str, caller: Caller) -> Path:
-        """
-        The folder at *path*, without links, where it is one that may be indexed.
 
-        Raises:
-            Forbidden: it is not below a root, whether it exists or not; or the key is for some projects only, and other
-                projects may lie below the roots.
-        """
-        if caller.projects:
-            raise Forbidden("a key for some projects only may send files, but not name a folder of the server")
-        try:
-            folder = Path(path).resolve()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise InvalidInput(f"{path!r} cannot be a path: {error}") from error
-        if not Path(path).is_absolute() or not any(folder.is_relative_to(root) for root in self._roots):
-            raise Forbidden(
-                f"{path!r} is not in a folder that may be indexed: the server's operator names them by --root"
-            )
-        if not folder.is_dir():
-            raise NotFound(f"there is no folder {path}")
-        return folder
+def roots_of(settings: Settings) -> tuple[Path, ...]:
+    return tuple(Path(root).expanduser().resolve() for root in settings.index_roots)
 
 
-def _by_path(files: Sequence[File]) -> dict[str, str]:
+def allowed_folder(path: str, roots: Sequence[Path], caller: Caller) -> Path:
+    """
+    The folder at *path*, without links, where it is one that may be indexed.
+
+    Raises:
+        Forbidden: it is not below one of *roots*, whether it exists or not; or the key is for some projects only, and
+            other projects may lie below the roots.
+    """
+    if caller.projects:
+        raise Forbidden("a key for some projects only may send files, but not name a folder of the server")
+    try:
+        folder = Path(path).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InvalidInput(f"{path!r} cannot be a path: {error}") from error
+    if not Path(path).is_absolute() or not any(folder.is_relative_to(root) for root in roots):
+        raise Forbidden(f"{path!r} is not in a folder that may be indexed: the server's operator names them by --root")
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder {path}")
+    return folder
+
+
+def by_path(files: Sequence[File]) -> dict[str, str]:
     by_path = {file.path: file.content for file in files}
     if len(by_path) < len(files):
         raise InvalidInput("a path is given twice among the files")

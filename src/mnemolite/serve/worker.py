@@ -1,0 +1,83 @@
+"""Threads that work on jobs, for as long as a server or a worker runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from mnemolite.errors import StoreUnavailable
+from mnemolite.indexing import KEPT_DAYS, Indexing
+from mnemolite.wiring import open_indexer
+
+IDLE_SECONDS = 1.0  # until a thread without a task asks again; news of this process wake it before
+REST_SECONDS = 30.0  # without a task, after which its parsers are ended
+SWEEP_SECONDS = 2.0
+FORGET_SECONDS = 3600.0
+AWAY_SECONDS = 1.0  # until a store that could not be reached is asked again
+DRAIN_SECONDS = 10.0  # for the tasks that are being done when all is to end
+
+log = logging.getLogger(__name__)
+
+
+class Workers:
+    """
+    *threads* that do tasks, and one that looks after those of workers that ended, here or elsewhere.
+
+    To be started once, and stopped.
+    """
+
+    def __init__(self, indexing: Indexing, threads: int) -> None:
+        self._indexing = indexing
+        self._ending = threading.Event()
+        self._forgotten = -FORGET_SECONDS
+        bodies: list[tuple[str, Callable[[], None]]] = [("sweep", self._sweep)]
+        bodies += [(f"work-{number}", self._work) for number in range(threads)]
+        self._threads = [threading.Thread(target=body, name=f"mnemolite-{name}", daemon=True) for name, body in bodies]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Once the tasks that are being done are; what is late is done again by others."""
+        self._ending.set()
+        self._indexing.news.set()
+        until = time.monotonic() + DRAIN_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _work(self) -> None:
+        with open_indexer(self._indexing) as indexer:
+            worked = time.monotonic()
+            while not self._ending.is_set():
+                if self._tried(indexer.work):
+                    worked = time.monotonic()
+                    continue
+                if time.monotonic() - worked > REST_SECONDS:
+                    indexer.rest()
+                self._indexing.news.clear()
+                self._indexing.news.wait(IDLE_SECONDS)
+
+    def _sweep(self) -> None:
+        while not self._ending.wait(SWEEP_SECONDS):
+            self._tried(self._swept)
+
+    def _swept(self) -> bool:
+        self._indexing.sweep()
+        if time.monotonic() - self._forgotten > FORGET_SECONDS:
+            self._forgotten = time.monotonic()
+            self._indexing.store.forget(KEPT_DAYS)
+        return True
+
+    def _tried(self, step: Callable[[], bool]) -> bool:
+        """What *step* gives; False, after a while, when it fails: a thread goes on whatever happens."""
+        try:
+            return step()
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+        except Exception:
+            log.exception("a worker's step failed")
+        self._ending.wait(AWAY_SECONDS)
+        return False
