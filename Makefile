@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load test lint golden plans round-trip fuzz model constraints clean
+.PHONY: setup demo serve-demo load test lint browser browser-tools golden plans round-trip fuzz model constraints clean
 
 setup: $(VENV)/.done
 
@@ -38,6 +38,15 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest
+
+# The page in a real browser; where there is none, `make test` skips these tests and says so.
+browser: setup
+	$(BIN)/pytest -rs tests/browser
+
+# Debian's and Ubuntu's packages; elsewhere any Chromium or Chrome in the PATH will do. The fonts are those of the docs.
+browser-tools:
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-jetbrains-mono
 
 # How PostgreSQL answers at 100,000 chunks; `make test` asks at 12,000.
 plans: setup

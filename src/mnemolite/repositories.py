@@ -31,8 +31,10 @@ MAX_SEGMENT_BYTES = 255
 class Repositories:
     """Thread-safe; one indexes at a time, others wait for it as long as the settings say."""
 
-    def __init__(self, store: Store, embedders: Sequence[Embedder], settings: Settings) -> None:
+    def __init__(self, store: Store, embedders: Sequence[Embedder], settings: Settings, *, only: str = "") -> None:
+        """*only*, where given, is the one repository that can be indexed here."""
         self.store = store
+        self._only = only
         self._embedders = tuple(embedders)
         self._settings = settings
 
@@ -126,6 +128,8 @@ class Repositories:
 
     def _run(self, name: str, root: Path, on_progress: Callable[[Progress], None], *, drop_missing: bool) -> Report:
         check_name(name)
+        if self._only and name != self._only:
+            raise InvalidInput(f"this index is of one tree alone, whose name here is {self._only!r}, not {name!r}")
         return pipeline.run(
             root,
             name,

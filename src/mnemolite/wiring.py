@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
@@ -123,7 +125,7 @@ def open_server(settings: Settings) -> Memory:
         _reranker(settings),
         _records(settings, embedders, everywhere=True),
         repositories=repositories,
-        indexing=_indexing(settings, repositories),
+        indexing=_indexing(settings, repositories, job_store(settings)),
     )
 
 
@@ -152,12 +154,43 @@ def job_store(settings: Settings) -> JobStore:
     return JobTables(SqliteTables(Path(settings.data_dir) / JOBS, wait_seconds=settings.lock_wait_seconds))
 
 
-def _indexing(settings: Settings, repositories: Repositories) -> Indexing:
+def _indexing(settings: Settings, repositories: Repositories, store: JobStore) -> Indexing:
     from mnemolite.indexing import Indexing
     from mnemolite.outbound import Outbound
 
     outbound = Outbound.of(settings.outbound_networks, http=settings.outbound_http)
-    return Indexing(job_store(settings), repositories, settings, outbound)
+    return Indexing(store, repositories, settings, outbound)
+
+
+def open_browsed(path: str | Path) -> Memory:
+    """
+    The memory of the tree around *path* as a server holds it: with all notes, and the tree as its one repository.
+
+    Raises:
+        NotFound: it has no index.
+        InvalidInput: *path* is not a folder, or a setting is wrong.
+    """
+    from mnemolite.repositories import Repositories
+    from mnemolite.stores.jobs import JobTables
+    from mnemolite.stores.sqlite_jobs import SqliteTables
+
+    folder = tree_folder(path)
+    root = find_root(folder) or folder
+    settings = structs.replace(Settings.load(root), index_roots=(str(root),))
+    tree = _tree(root, settings)
+    embedders = _embedders(settings)
+    repositories = Repositories(tree.store, embedders, settings, only=TREE)
+    jobs = JobTables(SqliteTables(None, wait_seconds=settings.lock_wait_seconds))  # those of a server are not its own
+    return Memory(
+        [tree],
+        tree.store,
+        embedders,
+        settings,
+        _reranker(settings),
+        _records(settings, embedders, everywhere=True),
+        repositories=repositories,
+        indexing=_indexing(settings, repositories, jobs),
+    )
 
 
 def _server_database(settings: Settings) -> Store:

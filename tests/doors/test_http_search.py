@@ -123,7 +123,7 @@ def test_a_client_may_bring_its_own_vector_as_floats_or_packed(shop: Served) -> 
         ({"query": "x", "limmit": 3}, "unknown key 'limmit' in the body"),
         ({"query": "x", "filters": {"lang": "go"}}, "unknown key 'lang' in the body.filters"),
         ({"query": "x", "limit": 3, "top_k": 4}, "limit is 3 and top_k 4, which mean the same"),
-        ({"query": "x", "limit": 101}, "less than or equal to 100, is 101"),
+        ({"query": "x", "limit": 1001}, "less than or equal to 1000, is 1001"),
         ({"query": "x", "enable_lexical": False, "enable_vector": False}, "both off"),
         ({"query": "x", "lexical_weight": 0, "vector_weight": 0}, "both 0"),
         ({"query": " "}, "the query is empty"),

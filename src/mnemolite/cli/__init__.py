@@ -30,6 +30,7 @@ COMMANDS = {  # command -> module of this package
     "models": "models",
     "mcp": "mcp",
     "serve": "serve",
+    "ui": "serve",
     "key": "serve",
     "worker": "jobs",
     "jobs": "jobs",

@@ -1,8 +1,9 @@
-"""serve, key: the HTTP server, and who may ask it."""
+"""serve, ui, key: the HTTP server, its page for one tree, and who may ask it."""
 
 from __future__ import annotations
 
 import json
+import webbrowser
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from mnemolite.wiring import tree_folder
 
 if TYPE_CHECKING:
     from mnemolite.serve.security import Key, Keys
+
+_MISSING = "{}; install the server with: pip install 'mnemolite[server]'"
 
 
 @click.command("serve")
@@ -37,9 +40,36 @@ def serve_command(host: str, port: int, roots: tuple[Path, ...], insecure: bool)
     try:
         from mnemolite.serve.http.server import serve
     except ModuleNotFoundError as error:
-        raise InvalidInput(f"{error}; install the server with: pip install 'mnemolite[server]'") from error
+        raise InvalidInput(_MISSING.format(error)) from error
     ram.share_heap()
     serve(settings, host, port, insecure=insecure)
+
+
+@click.command("ui")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Any that is free, unless told.")
+@click.option("--no-open", is_flag=True, help="Only print the address.")
+def ui_command(path: Path, port: int, no_open: bool) -> None:
+    """
+    Show the index around PATH, and your notes, in the browser: search, the map of meanings, notes, what is going on.
+
+    On this machine alone, by a key of its own in the address, until Ctrl-C.
+    """
+    from mnemolite.wiring import open_browsed
+
+    try:
+        from mnemolite.serve.http.server import serve_page
+    except ModuleNotFoundError as error:
+        raise InvalidInput(_MISSING.format(error)) from error
+    ram.share_heap()
+
+    def started(address: str) -> None:
+        click.echo(address)
+        if not no_open and not webbrowser.open(address):
+            click.echo("no browser can be opened here; open the address above yourself", err=True)
+
+    with open_browsed(path) as memory:
+        serve_page(memory, port, started)
 
 
 @click.group("key")

@@ -24,6 +24,7 @@ from mnemolite.serve.http.index import IndexRoutes
 from mnemolite.serve.http.jobs import JobRoutes
 from mnemolite.serve.http.notes import NoteRoutes
 from mnemolite.serve.http.openai import OpenAIRoutes
+from mnemolite.serve.http.playground import PlaygroundRoutes
 from mnemolite.serve.http.problems import handle_problems
 from mnemolite.serve.http.search import SearchRoutes
 from mnemolite.serve.http.tei import TeiRoutes
@@ -74,6 +75,7 @@ def routes(memory: Memory, metrics: Metrics, settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     handle_problems(app)
+    app.include_router(PlaygroundRoutes(memory, settings).router)
     app.include_router(HealthRoutes(memory, metrics).router)
     app.include_router(SearchRoutes(memory, metrics, settings).router)
     app.include_router(IndexRoutes(memory, metrics, settings).router)

@@ -19,7 +19,8 @@ from mnemolite.serve.security import ANYONE, Access, Caller, Keys, Rate
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::\d*)?")
 OPEN = frozenset(("/health", "/ready"))  # for those who watch over the server, and have no key
-PUBLIC = frozenset(("/docs", "/openapi.json"))  # what can be asked is no secret
+PUBLIC = frozenset(("/", "/docs", "/openapi.json"))  # what can be asked is no secret, nor is the page that asks
+PAGE = "/playground/"  # below it, that page's files
 
 _bearer = Security(HTTPBearer(auto_error=False, description="An API key of 'mnemolite key create'."))
 
@@ -85,7 +86,7 @@ class Guard:
 
     async def _caller(self, scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
         try:
-            free = scope["path"] in PUBLIC or not self._keys.asked_for
+            free = scope["path"] in PUBLIC or scope["path"].startswith(PAGE) or not self._keys.asked_for
             caller = ANYONE if free else self._known(headers)
         except StoreUnavailable as error:
             return Refusal(503, "keys", str(error))

@@ -53,8 +53,8 @@ class Filters:
 class HybridSearch:
     query: QueryText
     repository: Repository = None
-    limit: Annotated[Whole | None, Field(ge=1, le=100, description="Hits at most; 10 unless told.")] = None
-    top_k: Annotated[Whole | None, Field(ge=1, le=100, description="Another name of limit.")] = None
+    limit: Annotated[Whole | None, Field(ge=1, le=1000, description="Hits at most; 10 unless told.")] = None
+    top_k: Annotated[Whole | None, Field(ge=1, le=1000, description="Another name of limit.")] = None
     enable_lexical: Flag = True
     enable_vector: Flag = True
     filters: Filters | None = None
@@ -239,7 +239,7 @@ class SearchRoutes:
         if self._settings.log_queries:
             http.state.log = {"query": query.text}
         with self._metrics.searching(method):
-            results = self._memory.search(query, freshness="skip", notes=0)
+            results = self._memory.search(query, notes=0)  # repositories have no folder to be compared with
         self._metrics.searched(method, results)
         return reply(
             SearchReply(

@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from mnemolite.errors import InvalidInput
+from mnemolite.memory import Memory
 from mnemolite.serve.http.app import make_app
 from mnemolite.serve.http.guard import THIS_MACHINE
 from mnemolite.serve.logs import log_json
-from mnemolite.serve.security import Keys, keys_file
+from mnemolite.serve.security import Access, Keys, keys_file
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_server
 
+HOST = "127.0.0.1"
 DRAIN_SECONDS = 10  # for the requests that are going on when it is told to end
 
 log = logging.getLogger(__name__)
@@ -43,12 +47,32 @@ def serve(settings: Settings, host: str, port: int, *, insecure: bool = False) -
         shown = f"[{host}]" if ":" in host else host
         log.info("serving at http://%s:%d", shown, listener.getsockname()[1])
         app = make_app(memory, keys, hosts=_hosts(settings, keyless=not keys.asked_for and not insecure))
-        for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it was ended by
-            signal.signal(ending, lambda *_: None)
-        runner(app, settings.trusted_proxies).run([listener])
+        _run(app, listener, settings)
         log.info("ended")
     finally:
         memory.close()
+
+
+def serve_page(memory: Memory, port: int, started: Callable[[str], None]) -> None:
+    """
+    The page for *memory* alone, on this machine, until it is told to end; *started* is given its address, which holds
+    the one key that it can be asked with: other users of the machine cannot.
+
+    Raises:
+        InvalidInput: *port* is taken.
+    """
+    with TemporaryDirectory(prefix="mnemolite-") as folder:
+        keys = Keys(Path(folder) / "keys.json")
+        _, token = keys.create("page", Access.ADMIN)
+        listener = _listener(HOST, port)
+        started(f"http://{HOST}:{listener.getsockname()[1]}/#key={token}")
+        _run(make_app(memory, keys, hosts=THIS_MACHINE), listener, memory.settings)
+
+
+def _run(app: ASGIApp, listener: socket.socket, settings: Settings) -> None:
+    for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it was ended by
+        signal.signal(ending, lambda *_: None)
+    runner(app, settings.trusted_proxies).run([listener])
 
 
 def _hosts(settings: Settings, *, keyless: bool) -> tuple[str, ...]:

@@ -1,0 +1,157 @@
+// A result as a card: where it is, why it is there, and its code.
+
+import { ago, badge, h, say } from "./dom.js";
+import { codeLines } from "./highlight.js";
+
+const SHORT = 9; // lines of a card that is not unfolded
+const LISTS = {
+  lexical: "words",
+  name: "name",
+  vector: "meaning",
+  text: "meaning (text)",
+  code: "meaning (code)",
+  rerank: "reranked",
+};
+
+const FACTOR = "A factor that follows from what the chunk is";
+const SIGNALS = { relevance: "The same for all: it makes the score of the best the chance that it answers" };
+
+/** The path with what matters of it in bold. */
+export function place(hit) {
+  const cut = hit.file_path.lastIndexOf("/") + 1;
+  return h(
+    "span",
+    { class: "place" },
+    h("span", { class: "folder" }, hit.file_path.slice(0, cut)),
+    h("b", {}, hit.file_path.slice(cut)),
+    h("span", { class: "lines" }, `:${hit.first_line}–${hit.last_line}`),
+  );
+}
+
+export function bar(label, value, share, kind, text = value.toFixed(3)) {
+  return h(
+    "div",
+    { class: `bar-row ${kind}` },
+    h("span", { class: "bar-label" }, label),
+    h(
+      "span",
+      { class: "bar-track" },
+      h("span", { class: "bar-fill", style: { "--share": Math.min(1, Math.max(0, share)) } }),
+    ),
+    h("span", { class: "bar-value" }, text),
+  );
+}
+
+/** *most* is the largest contribution of all that are shown, so that bars can be compared between cards. */
+export function hitCard(hit, { most, mark, tree }) {
+  const unfold = h("button", { type: "button", class: "link", "aria-expanded": "false" });
+  const code = h("pre", { class: "code", tabindex: "0", role: "region", "aria-label": `Code of ${hit.file_path}` });
+  const card = h(
+    "article",
+    { class: "hit", tabindex: "-1", "aria-labelledby": `hit-${hit.chunk_id}` },
+    h(
+      "header",
+      {},
+      h("span", { class: "rank", "aria-hidden": "true" }, String(hit.rank)),
+      h("h2", { id: `hit-${hit.chunk_id}` }, place(hit)),
+      h("span", { class: "score", title: "Score: 0 to 1, comparable between queries" }, hit.rrf_score.toFixed(2)),
+    ),
+    h(
+      "p",
+      { class: "about" },
+      hit.name_path && h("code", { class: "symbol" }, hit.name_path),
+      badge(hit.chunk_type),
+      badge(hit.language, "plain"),
+      !tree && badge(hit.repository, "plain"),
+    ),
+    why(hit, most),
+    code,
+    h("footer", {}, unfold, copyButton(hit)),
+  );
+  const total = hit.source_code.split("\n").length;
+  const offset = Math.max(0, hit.source_code.indexOf(hit.snippet));
+  const from = hit.source_code.slice(0, offset).split("\n").length - 1;
+  let whole = total <= SHORT;
+  let drawn = false;
+  const draw = () => {
+    drawn = true;
+    const window = whole ? undefined : [from, from + Math.min(SHORT, hit.snippet.split("\n").length)];
+    code.replaceChildren(...codeLines(hit.source_code, hit.language, hit.first_line, mark, window));
+    unfold.hidden = total <= SHORT;
+    unfold.textContent = whole ? "Show less" : `Show all ${total} lines`;
+    unfold.setAttribute("aria-expanded", String(whole));
+  };
+  card.draw = () => drawn || draw();
+  card.toggle = () => {
+    if (total <= SHORT) return;
+    whole = !whole;
+    draw();
+  };
+  card.copy = () => copy(hit);
+  unfold.addEventListener("click", card.toggle);
+  return card;
+}
+
+function why(hit, most) {
+  const ranks = Object.entries(hit.ranks).map(([list, rank]) => `${LISTS[list] ?? list} #${rank}`);
+  const signals = Object.entries(hit.signals).filter(([, factor]) => Math.abs(factor - 1) > 0.004);
+  return h(
+    "div",
+    { class: "why" },
+    bar("words", hit.contribution.lexical, hit.contribution.lexical / most, "words"),
+    bar("meaning", hit.contribution.vector, hit.contribution.vector / most, "meaning"),
+    h(
+      "p",
+      { class: "signals" },
+      ranks.map((text) => h("span", { class: "signal" }, text)),
+      signals.map(([name, factor]) =>
+        h(
+          "span",
+          { class: `signal ${name === "relevance" ? "" : factor > 1 ? "up" : "down"}`, title: SIGNALS[name] ?? FACTOR },
+          `${name.replaceAll("_", " ")} ×${factor.toFixed(2)}`,
+        ),
+      ),
+    ),
+  );
+}
+
+function copyButton(hit) {
+  return h("button", { type: "button", class: "link", onclick: () => copy(hit) }, "Copy place");
+}
+
+async function copy(hit) {
+  const text = `${hit.file_path}:${hit.first_line}`;
+  try {
+    await navigator.clipboard.writeText(text);
+    say(`Copied ${text}`);
+  } catch {
+    say("This browser does not let the page copy");
+  }
+}
+
+export function noteCard(found) {
+  const { note } = found;
+  const card = h(
+    "article",
+    { class: "hit note-hit", tabindex: "-1", "aria-labelledby": `note-${note.id}` },
+    h(
+      "header",
+      {},
+      h("span", { class: "rank", "aria-hidden": "true" }, "✎"),
+      h("h2", { id: `note-${note.id}` }, note.title),
+      h("span", { class: "score" }, found.score.toFixed(2)),
+    ),
+    h(
+      "p",
+      { class: "about" },
+      badge(note.kind, "note"),
+      note.status === "obsolete" && badge("obsolete", "bad"),
+      note.project && badge(note.project, "plain"),
+      note.tags.map((tag) => badge(`#${tag}`, "plain")),
+      h("span", { class: "soft" }, `changed ${ago(note.updated_at)}`),
+    ),
+    note.body && h("p", { class: "prose clipped" }, note.body),
+  );
+  card.toggle = () => card.querySelector(".prose")?.classList.toggle("clipped");
+  return card;
+}
