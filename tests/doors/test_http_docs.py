@@ -38,8 +38,8 @@ def test_the_page_shows_every_route_and_every_key_of_a_body_and_asks_nobody_else
             assert key in page.text
 
 
-def test_the_guide_names_every_route_and_every_metric(shop: Served) -> None:
-    guide = (Path(__file__).parents[2] / "docs/server.md").read_text("utf-8")
+def test_the_guides_name_every_route_and_every_metric(shop: Served) -> None:
+    guide = "".join(page.read_text("utf-8") for page in (Path(__file__).parents[2] / "docs").glob("*.md"))
     assert [path for path in shop.get("/openapi.json")["paths"] if path not in guide] == []
     families = re.findall(r"^# TYPE (\w+)", shop.client.get("/metrics").text, re.MULTILINE)
     assert len(families) > 20
