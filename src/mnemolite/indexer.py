@@ -32,9 +32,8 @@ from mnemolite.jobs import Batch, Claim, TaskId, TaskKind
 if TYPE_CHECKING:
     from mnemolite.ingest.parser import Parser
 
-LEASE_SECONDS = 9.0  # after its worker was last heard of, a task is another's: with a sweep, within 15 s
 BEATS = 3  # of a worker in a lease
-AGAIN_SECONDS = 5.0  # until a task is tried again that something was away for
+AGAIN_SECONDS = 3.0  # until a task is tried again that something was away for
 TELL_SECONDS = 60.0  # so long it is tried to say what came of a task: another attempt would cost as much
 
 log = logging.getLogger(__name__)
@@ -43,11 +42,11 @@ log = logging.getLogger(__name__)
 class Indexer:
     """One pair of hands, for one thread. It keeps its parsers from task to task; :meth:`rest` ends them."""
 
-    def __init__(self, indexing: Indexing, checkouts: Checkouts, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, indexing: Indexing, checkouts: Checkouts) -> None:
         self._indexing = indexing
         self._store = indexing.store
         self._checkouts = checkouts
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = indexing.settings.job_lease_seconds
         self._name = f"{socket.gethostname()}, process {os.getpid()}, {threading.current_thread().name}"
         self._parser: Parser | None = None
 

@@ -19,7 +19,6 @@ from mnemolite.settings import Settings
 BATCH_FILES = 32  # done within a second or two, which is what the end of a worker costs
 BATCH_BYTES = 1_000_000
 SEND_AT_ONCE = 1000
-LOST_AFTER_SECONDS = 8.0  # a task that was sent, and that neither the queue nor a worker has
 KEPT_DAYS = 30.0
 FIRST_GUESS_SECONDS = 0.5  # for a file, until a job has shown how long it takes
 UNKNOWN_FILES = 100  # of a repository nobody has seen
@@ -138,7 +137,8 @@ class Indexing:
             return
         tasks = self.store.to_send(SEND_AT_ONCE, lost_after_seconds)
         try:
-            self.queue.send(tasks)
+            if tasks:
+                self.queue.send(tasks)
         except StoreUnavailable as error:  # they are sent again once it is back
             log.warning("%s", error)
 
@@ -153,7 +153,7 @@ class Indexing:
             except StoreUnavailable as error:
                 log.warning("%s", error)
                 return
-            self.send(LOST_AFTER_SECONDS if idle else None)
+            self.send(self.settings.job_lease_seconds if idle else None)
 
     def close(self) -> None:
         self.store.close()

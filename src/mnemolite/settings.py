@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     job_threads: Annotated[int, Meta(ge=0, le=64)] = (
         1  # that `mnemolite serve` works on them with; 0 leaves all to others
     )
+    job_lease_seconds: Annotated[float, Meta(ge=0.5)] = 9.0  # after a worker was last heard of, its task is another's
     # redis://...: tells workers of tasks, by Celery; "" has them ask the database. Never shown
     broker_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
     webhook_secret: Annotated[str, Meta(pattern=r"^([!-~]{16,})?\Z")] = ""  # signs what callbacks are told; never shown

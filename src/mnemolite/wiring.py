@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
 from mnemolite.models import shared_model
-from mnemolite.ports import Cache, Embedder, EventStore, JobStore, NoteStore, Reranker, Store
+from mnemolite.ports import Cache, Embedder, EventStore, JobStore, NoteStore, Queue, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.stores.federated import FederatedIndex, Member
 from mnemolite.types import TREE
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mnemolite.event_log import EventLog
     from mnemolite.indexer import Indexer
     from mnemolite.indexing import Indexing
+    from mnemolite.queues.celery import Hand
     from mnemolite.repositories import Repositories
     from mnemolite.stores.rekall import RekallDatabase
 
@@ -159,7 +160,7 @@ def _indexing(settings: Settings, repositories: Repositories, store: JobStore) -
     from mnemolite.outbound import Outbound
 
     outbound = Outbound.of(settings.outbound_networks, http=settings.outbound_http)
-    return Indexing(store, repositories, settings, outbound)
+    return Indexing(store, repositories, settings, outbound, _queue(settings))
 
 
 def open_browsed(path: str | Path) -> Memory:
@@ -176,7 +177,7 @@ def open_browsed(path: str | Path) -> Memory:
 
     folder = tree_folder(path)
     root = find_root(folder) or folder
-    settings = structs.replace(Settings.load(root), index_roots=(str(root),))
+    settings = structs.replace(Settings.load(root), index_roots=(str(root),), broker_url="")
     tree = _tree(root, settings)
     embedders = _embedders(settings)
     repositories = Repositories(tree.store, embedders, settings, only=TREE)
@@ -191,6 +192,29 @@ def open_browsed(path: str | Path) -> Memory:
         repositories=repositories,
         indexing=_indexing(settings, repositories, jobs),
     )
+
+
+def _queue(settings: Settings) -> Queue | None:
+    if not settings.broker_url:
+        return None
+    with _celery_installed():
+        from mnemolite.queues.celery import CeleryQueue
+    return CeleryQueue(settings.broker_url)
+
+
+def work_by_queue(settings: Settings, open_hand: Callable[[], AbstractContextManager[Hand]], processes: int) -> None:
+    """Does what the queue at broker_url tells of, until this process is told to end."""
+    with _celery_installed():
+        from mnemolite.queues.celery import work
+    work(settings.broker_url, open_hand, processes)
+
+
+@contextmanager
+def _celery_installed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InvalidInput(f"broker_url is set, and {error}; run: pip install 'mnemolite[celery]'") from error
 
 
 def _server_database(settings: Settings) -> Store:

@@ -15,7 +15,7 @@ import click
 from mnemolite import ram
 from mnemolite.jobs import Job, JobState
 from mnemolite.settings import Settings
-from mnemolite.wiring import open_server
+from mnemolite.wiring import open_server, work_by_queue
 
 if TYPE_CHECKING:
     from mnemolite.indexing import Indexing
@@ -24,24 +24,27 @@ STATES = [state.lower() for state in JobState]
 
 
 @click.command("worker")
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Batches of files at once.")
-def worker_command(threads: int) -> None:
+@click.option("-n", "--at-once", type=click.IntRange(1, 64), default=1, show_default=True, help="Batches of files.")
+def worker_command(at_once: int) -> None:
     """
-    Work on the jobs of a server until told to end.
+    Work on the jobs of a server until told to end: by threads, or where broker_url names a queue, by processes.
 
     It needs what the server needs: the same data folder or DATABASE_URL, and, for jobs of folders, these folders.
     """
     from mnemolite.serve.logs import log_json
-    from mnemolite.serve.worker import Workers
+    from mnemolite.serve.worker import Workers, hand
 
     settings = Settings.load()
     log_json()
     ram.share_heap()
+    if settings.broker_url:
+        work_by_queue(settings, lambda: hand(settings), at_once)
+        return
     ending = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: ending.set())
     with open_server(settings) as memory:
-        workers = Workers(memory.indexing, threads)
+        workers = Workers(memory.indexing, at_once)
         workers.start()
         ending.wait()
         workers.stop()

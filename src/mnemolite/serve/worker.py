@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mnemolite.errors import StoreUnavailable
 from mnemolite.indexing import KEPT_DAYS, Indexing
-from mnemolite.wiring import open_indexer
+from mnemolite.jobs import TaskId
+from mnemolite.settings import Settings
+from mnemolite.wiring import open_indexer, open_server
 
 IDLE_SECONDS = 1.0  # until a thread without a task asks again; news of this process wake it before
 REST_SECONDS = 30.0  # without a task, after which its parsers are ended
@@ -19,6 +22,16 @@ AWAY_SECONDS = 1.0  # until a store that could not be reached is asked again
 DRAIN_SECONDS = 10.0  # for the tasks that are being done when all is to end
 
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def hand(settings: Settings) -> Iterator[Callable[[TaskId], bool]]:
+    """What does the tasks that a queue tells this process of, beside a thread that looks after those of others."""
+    with open_server(settings) as memory, open_indexer(memory.indexing) as indexer:
+        workers = Workers(memory.indexing, 0)
+        workers.start()
+        yield indexer.work
+        workers.stop()
 
 
 class Workers:

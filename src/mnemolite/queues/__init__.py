@@ -1,0 +1,1 @@
+"""What tells workers of tasks."""
