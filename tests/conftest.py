@@ -50,22 +50,48 @@ def migrated(postgres: LocalPostgres) -> str:
     return postgres.url("mnemolite")
 
 
+@pytest.fixture(scope="session")
+def migrated_shards(postgres: LocalPostgres, migrated: str) -> list[str]:
+    """Databases beside it, on the same server."""
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        for number in range(3):
+            connection.execute(f"CREATE DATABASE shard{number} TEMPLATE mnemolite")
+    return [postgres.url(f"shard{number}") for number in range(3)]
+
+
 @pytest.fixture
 def empty_database(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Gives the URL of a database with our tables and nothing in them; no server is started where nobody calls it."""
 
     def emptied() -> str:
         url: str = request.getfixturevalue("migrated")
-        with psycopg.connect(url, autocommit=True) as connection:
-            tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-            names = [name for (name,) in connection.execute(tables) if name != VERSION_TABLE]
-            spaces = [name for name in names if name.startswith("vectors_")]
-            if spaces:
-                connection.execute(f"DROP TABLE {', '.join(spaces)}")
-            connection.execute(f"TRUNCATE {', '.join(set(names) - set(spaces))}")
+        empty(url)
         return url
 
     return emptied
+
+
+@pytest.fixture
+def empty_shards(request: pytest.FixtureRequest) -> Callable[[], list[str]]:
+    """The same of three databases, beside that of empty_database."""
+
+    def emptied() -> list[str]:
+        urls: list[str] = request.getfixturevalue("migrated_shards")
+        for url in urls:
+            empty(url)
+        return urls
+
+    return emptied
+
+
+def empty(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        names = [name for (name,) in connection.execute(tables) if name != VERSION_TABLE]
+        spaces = [name for name in names if name.startswith("vectors_")]
+        if spaces:
+            connection.execute(f"DROP TABLE {', '.join(spaces)}")
+        connection.execute(f"TRUNCATE {', '.join(set(names) - set(spaces))}")
 
 
 @pytest.fixture

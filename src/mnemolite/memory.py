@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from mnemolite.degraded import degradations
 from mnemolite.errors import (
     Conflict,
     EmbedderUnavailable,
@@ -188,14 +189,15 @@ class Memory:
         start = time.perf_counter()
         stale = self._freshen(freshness, on_progress)
         fresh = time.perf_counter() - start
-        found = search(
-            query,
-            self._index,
-            self._embedders,
-            list_weights(self._settings),
-            self._reranker,
-            off=signals_named(self._settings.signals_off),
-        )
+        with degradations() as noticed:
+            found = search(
+                query,
+                self._index,
+                self._embedders,
+                list_weights(self._settings),
+                self._reranker,
+                off=signals_named(self._settings.signals_off),
+            )
         beside = self._beside(query, notes)
         return replace(
             found,
@@ -205,7 +207,7 @@ class Memory:
             notes=beside.hits,
             best=max(found.best, beside.hits[0].score if beside.hits else 0.0),
             relevant=found.relevant or bool(beside.hits),
-            degraded=tuple(dict.fromkeys((*stale, *found.degraded, *beside.degraded))),
+            degraded=tuple(dict.fromkeys((*stale, *found.degraded, *noticed, *beside.degraded))),
             seconds={"fresh": fresh, **found.seconds},
         )
 
@@ -219,10 +221,11 @@ class Memory:
             NotFound: no such line is indexed.
         """
         stale = self._freshen(freshness, lambda _: None)
-        chunk, store = self._chunk_at(path, line)
-        found = similar(chunk.id, store, self._embedders, scope, limit)
+        with degradations() as noticed:
+            chunk, store = self._chunk_at(path, line)
+            found = similar(chunk.id, store, self._embedders, scope, limit)
         pinned = self._pinned(found.hits, [(store, hit.chunk.path) for hit in found.hits])
-        return replace(found, hits=pinned, degraded=(*stale, *found.degraded))
+        return replace(found, hits=pinned, degraded=(*stale, *found.degraded, *noticed))
 
     def read(self, path: str, first: int, last: int) -> list[Chunk]:
         """

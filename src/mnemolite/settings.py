@@ -26,7 +26,7 @@ FILE = "mnemolite.toml"
 POSTGRES = ("postgresql://", "postgres://")
 REDIS = ("redis://", "rediss://", "unix://")
 
-_SECRET = {"database_url", "redis_url", "reranker_api_key", "broker_url", "webhook_secret"}
+_SECRET = {"database_url", "database_shards", "redis_url", "reranker_api_key", "broker_url", "webhook_secret"}
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     perf_cache_ttl_seconds: Annotated[float, Meta(gt=0)] = 600.0
     # postgresql://...: everything is kept there; "" keeps it in files. Also DATABASE_URL; never shown
     database_url: Annotated[str, Meta(pattern=r"^(postgres(ql)?://[!-~]+)?\Z")] = ""
+    # name=postgresql://..., parted by spaces: databases that the repositories are spread over; never shown
+    database_shards: Annotated[str, Meta(pattern=r"^\s*([a-z0-9_-]+=postgres(ql)?://[!-~]+(\s+|\Z))*\Z")] = ""
     database_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10  # connections of one process, at most
     database_wait_seconds: Annotated[float, Meta(gt=0)] = 10.0  # for the server, and for a free connection
     database_statement_seconds: Annotated[float, Meta(gt=0)] = 60.0  # a statement that takes longer is given up
@@ -121,6 +123,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             if (url := environ.get(name.upper(), "")).startswith(kinds):  # of another kind, it is another program's
                 values |= cls._check({name: url}, f"the environment's {name.upper()}")
         values |= cls._check(_named(environ), "the environment")
+        if values.get("database_shards") and not values.get("database_url"):
+            raise InvalidInput("database_shards is set without database_url, which names the database they belong to")
         values["data_dir"] = str(Path(values.get("data_dir") or _data_home(environ)).expanduser())
         return cls(**values)
 
@@ -162,7 +166,7 @@ def _confined(values: dict[str, Any], file: Path) -> dict[str, Any]:
     for name in values:
         if name.startswith("reranker"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who reads the code")
-        if name in ("database_url", "redis_url", "broker_url"):
+        if name in ("database_url", "database_shards", "redis_url", "broker_url"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who keeps what is asked")
     for name in {"index_dir", "embedding_model", "data_dir"} & values.keys():
         given = Path(values[name])

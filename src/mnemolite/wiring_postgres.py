@@ -12,31 +12,69 @@ from mnemolite.errors import InvalidInput
 from mnemolite.settings import Settings
 
 if TYPE_CHECKING:
+    from mnemolite.ports import Store
     from mnemolite.stores.postgres import PostgresStore
     from mnemolite.stores.postgres_connection import Database
     from mnemolite.stores.postgres_jobs import PostgresTables
     from mnemolite.stores.postgres_migrate import Schema
+    from mnemolite.stores.sharded import ShardedStore
+    from mnemolite.stores.shards import Shards
 
 
 def database(settings: Settings) -> Database:
     """One for all that a process does with it."""
-    return _database(
-        settings.database_url,
-        settings.database_pool_size,
-        settings.database_wait_seconds,
-        settings.database_statement_seconds,
-    )
+    return _database(settings.database_url, "", *_limits(settings))
+
+
+def shards(settings: Settings) -> Shards | None:
+    """
+    Those that repositories are spread over, if they are.
+
+    Raises:
+        InvalidInput: two have one name, or one has the coordinator's.
+    """
+    urls = shard_urls(settings)
+    return _shards(settings.database_url, tuple(urls.items()), *_limits(settings)) if urls else None
+
+
+def shard_urls(settings: Settings) -> dict[str, str]:
+    """By name, the coordinator's left out."""
+    named = [each.split("=", 1) for each in settings.database_shards.split()]
+    names = ["coordinator", *(name for name, _ in named)]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput(f"database_shards names {name!r} twice; the database of database_url is the coordinator")
+    return dict(named)
+
+
+def _limits(settings: Settings) -> tuple[int, float, float]:
+    return settings.database_pool_size, settings.database_wait_seconds, settings.database_statement_seconds
 
 
 @cache
-def _database(url: str, pool_size: int, wait_seconds: float, statement_seconds: float) -> Database:
+def _shards(
+    url: str, others: tuple[tuple[str, str], ...], pool_size: int, wait_seconds: float, statement_seconds: float
+) -> Shards:
+    limits = (pool_size, wait_seconds, statement_seconds)
+    coordinator = _database(url, "", *limits)
+    from mnemolite.stores.shards import Shards
+
+    return Shards(coordinator, {name: _database(other, name, *limits) for name, other in others})
+
+
+@cache
+def _database(url: str, shard: str, pool_size: int, wait_seconds: float, statement_seconds: float) -> Database:
     with _installed():
         from mnemolite.stores.postgres_connection import Database
-    return Database(url, pool_size=pool_size, wait_seconds=wait_seconds, statement_seconds=statement_seconds)
+    return Database(
+        url, pool_size=pool_size, wait_seconds=wait_seconds, statement_seconds=statement_seconds, shard=shard
+    )
 
 
-def open_schema(settings: Settings) -> Schema:
+def open_schemas(settings: Settings) -> list[Schema]:
     """
+    Of the database and of each shard.
+
     Raises:
         InvalidInput: no database is named, or what migrates it is not installed.
     """
@@ -44,7 +82,8 @@ def open_schema(settings: Settings) -> Schema:
         raise InvalidInput("no database is named; set DATABASE_URL=postgresql://user:password@host:port/name")
     with _installed():
         from mnemolite.stores.postgres_migrate import Schema
-    return Schema(settings.database_url)
+    shards = [Schema(url, shard=name) for name, url in shard_urls(settings).items()]
+    return [Schema(settings.database_url), *shards]
 
 
 def find_root(folder: Path, settings: Settings) -> Path | None:
@@ -53,24 +92,51 @@ def find_root(folder: Path, settings: Settings) -> Path | None:
     return nearest_root(database(settings), [folder, *folder.parents])
 
 
-def open_store(root: Path, settings: Settings, *, create: bool) -> PostgresStore | None:
+def open_store(root: Path, settings: Settings, *, create: bool) -> Store | None:
     """Of the tree at *root*, which is a repository of the database; None when it is not there."""
-    from mnemolite.stores.postgres_repositories import repository
+    from mnemolite.stores.postgres_repositories import claim
 
-    return repository(database(settings), _name(root, settings), root, create=create)
+    name, several = _name(root, settings), shards(settings)
+    shard = several.home(name) if several else ""
+    return _code(settings, name) if claim(database(settings), name, root, shard=shard, create=create) else None
 
 
-def repositories(settings: Settings) -> PostgresStore:
+def repositories(settings: Settings) -> Store:
     """The store of all source trees."""
+    return _code(settings, "")
+
+
+def sharded_store(settings: Settings, source: str = "") -> ShardedStore:
+    """
+    Raises:
+        InvalidInput: there is one database, or none.
+    """
+    several = shards(settings)
+    if several is None:
+        raise InvalidInput("there are no shards; name them in database_shards")
+    from mnemolite.stores.sharded import ShardedStore
+
+    return ShardedStore(several, source=source)
+
+
+def _code(settings: Settings, source: str) -> Store:
+    if settings.database_shards:
+        return sharded_store(settings, source)
     from mnemolite.stores.postgres import PostgresStore
 
-    return PostgresStore(database(settings))
+    return PostgresStore(database(settings), source=source)
 
 
 def remove_index(root: Path, settings: Settings) -> bool:
-    from mnemolite.stores.postgres_repositories import forget
+    from mnemolite.stores.postgres_repositories import disclaim
 
-    return forget(database(settings), _name(root, settings), root)
+    store = open_store(root, settings, create=False)
+    if store is None:
+        return False
+    with store.writer():
+        store.clear()
+        disclaim(database(settings), _name(root, settings))
+    return True
 
 
 def records(settings: Settings) -> PostgresStore:

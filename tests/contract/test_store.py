@@ -18,23 +18,40 @@ from mnemolite.search.tokens import terms
 from mnemolite.stores.federated import FederatedIndex, Member
 from mnemolite.stores.postgres import PostgresStore
 from mnemolite.stores.postgres_connection import Database
+from mnemolite.stores.sharded import ShardedStore
+from mnemolite.stores.shards import Shards
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.types import Chunk, Document, Domain, FileState, Indexed, Kind, Ranking, Scope, Source, Space
 
-Place = tuple[Path, Callable[[], str]]  # a folder, and what gives the URL of an empty PostgreSQL database
+# a folder, and what gives the URLs of an empty PostgreSQL database and of three more
+Place = tuple[Path, Callable[[], str], Callable[[], list[str]]]
+
+
+def sharded(place: Place) -> ShardedStore:
+    coordinator = Database(place[1]())
+    others = {f"s{number}": Database(url, shard=f"s{number}") for number, url in enumerate(place[2]())}
+    return ShardedStore(Shards(coordinator, others))
+
+
 STORES: dict[str, Callable[[Place], Store]] = {
     "sqlite in memory": lambda place: SqliteStore(None),
     "sqlite on disk": lambda place: SqliteStore(place[0] / "memory.db"),
     "sqlite with sqlite-vec": lambda place: SqliteStore(place[0] / "memory.db", vector_backend="sqlite-vec"),
     "postgresql": lambda place: PostgresStore(Database(place[1]())),
+    "postgresql, sharded": sharded,
 }
 SPACE = Space(domain=Domain.HYBRID, model="letters", dimension=26, fingerprint="1")
 EVERYWHERE = Scope()
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Callable[[], str]) -> Iterator[Store]:
-    store = STORES[request.param]((tmp_path, empty_database))
+def store(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    empty_database: Callable[[], str],
+    empty_shards: Callable[[], list[str]],
+) -> Iterator[Store]:
+    store = STORES[request.param]((tmp_path, empty_database, empty_shards))
     yield store
     store.close()
 

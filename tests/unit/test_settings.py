@@ -4,6 +4,7 @@ import pytest
 
 from mnemolite.errors import InvalidInput
 from mnemolite.settings import Settings
+from mnemolite.wiring_postgres import shard_urls
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_tree_cannot_say_who_reads_its_code(name: str, file: str, tmp_path: Pa
         Settings.load(tmp_path, environ)
 
 
-URLS = {"database_url": "postgresql://h/db", "redis_url": "redis://h"}
+URLS = {"database_url": "postgresql://h/db", "database_shards": "a=postgresql://h/db", "redis_url": "redis://h"}
 
 
 @pytest.mark.parametrize("name", URLS)
@@ -116,6 +117,25 @@ def test_a_server_is_where_its_url_says_unless_our_own_says_otherwise(
         with pytest.raises(InvalidInput, match=rf"{name} in the environment.* is \*\*\*") as refused:
             read(**{where: wrong})
         assert "a-password" not in str(refused.value)
+
+
+def test_shards_are_named_databases_of_a_database(environ: dict[str, str]) -> None:
+    def read(shards: str, url: str = "postgresql://h/db") -> Settings:
+        return Settings.load(None, {**environ, "DATABASE_URL": url, "MNEMOLITE_DATABASE_SHARDS": shards})
+
+    two = "a=postgresql://me:a-password@h1,h2/db  b-2=postgres://h3:1/db"
+    assert shard_urls(read(two)) == {"a": "postgresql://me:a-password@h1,h2/db", "b-2": "postgres://h3:1/db"}
+    assert shard_urls(read("")) == {}
+    assert "a-password" not in repr(read(two))
+    with pytest.raises(InvalidInput, match="database_shards is set without database_url"):
+        read(two, "")
+    for wrong in ("postgresql://:a-password@h/db", "a=mysql://:a-password@h", "a=postgresql://:a-password@h,b="):
+        with pytest.raises(InvalidInput, match=r"database_shards in the environment is \*\*\*") as refused:
+            read(wrong + " x")
+        assert "a-password" not in str(refused.value)
+    for name in ("a", "coordinator"):
+        with pytest.raises(InvalidInput, match=f"database_shards names '{name}' twice"):
+            shard_urls(read(f"{name}=postgresql://h/1 a=postgresql://h/2 "))
 
 
 def test_a_key_is_never_shown(environ: dict[str, str]) -> None:

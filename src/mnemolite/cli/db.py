@@ -16,7 +16,7 @@ from msgspec import structs
 from mnemolite.errors import InvalidInput, NotFound
 from mnemolite.settings import POSTGRES, Settings
 from mnemolite.wiring import NOTES, open_store, record_stores, tree_folder
-from mnemolite.wiring_postgres import open_schema
+from mnemolite.wiring_postgres import open_schemas, sharded_store
 
 if TYPE_CHECKING:
     from mnemolite.ports import Store
@@ -26,39 +26,44 @@ if TYPE_CHECKING:
 
 @click.group("db")
 def db_command() -> None:
-    """Set up and look after the PostgreSQL database that DATABASE_URL names."""
+    """Set up and look after the PostgreSQL database that DATABASE_URL names, and its shards."""
 
 
 @db_command.command("upgrade")
 @click.argument("revision", default="head")
 def upgrade_command(revision: str) -> None:
     """Bring the tables to REVISION, the newest unless told; what is stored is kept."""
-    schema = _schema()
-    before = schema.current()
-    schema.upgrade(revision)
-    _say(schema, before)
+    for schema in _schemas():
+        before = schema.current()
+        schema.upgrade(revision)
+        _say(schema, before)
 
 
 @db_command.command("downgrade")
 @click.argument("revision")
 def downgrade_command(revision: str) -> None:
     """Take the tables back to REVISION, unless something would be lost for good."""
-    schema = _schema()
-    before = schema.current()
-    schema.downgrade(revision)
-    _say(schema, before)
+    for schema in _schemas():
+        before = schema.current()
+        schema.downgrade(revision)
+        _say(schema, before)
 
 
 @db_command.command("current")
 def current_command() -> None:
-    """Say at which revision the database stands."""
-    click.echo(_schema().current() or "none")
+    """Say at which revision the database stands, and each of its shards."""
+    found = [(schema.label, schema.current() or "none") for schema in _schemas()]
+    for label, revision in found:
+        click.echo(f"{label}: {revision}" if len(found) > 1 else revision)
 
 
 @db_command.command("check")
 def check_command() -> int:
     """Say what in the database is not as this program expects it; exit 1 when there is something."""
-    found = _schema().differences()
+    schemas = _schemas()
+    found = [
+        f"{schema.label}: {line}" if len(schemas) > 1 else line for schema in schemas for line in schema.differences()
+    ]
     for line in found or ["the tables are as this program expects them"]:
         click.echo(line)
     return 1 if found else 0
@@ -93,14 +98,42 @@ def copy_command(origin: str, target: str, as_json: bool) -> None:
     click.echo(f"{', '.join(parts) or 'nothing to copy'}; verified, digest {copied.digest}")
 
 
+@db_command.command("shards")
+def shards_command() -> int:
+    """Say what each shard holds, and which cannot be reached; exit 1 when there is one."""
+    with closing(sharded_store(Settings.load())) as store:
+        troubles, places = store.shards.troubles(), store.shards.places()
+        for shard in store.shards.all:
+            held = len(places.repositories.get(shard.name, ()))
+            click.echo(f"{shard.name:16}{held:>6} repositories  {troubles[shard.name] or shard.database.label}")
+    return int(any(troubles.values()))
+
+
+@db_command.command("move")
+@click.argument("repositories", nargs=-1)
+@click.option("--to", metavar="SHARD", help="Where to; unless told, to where a new repository of this name would go.")
+def move_command(repositories: tuple[str, ...], to: str | None) -> None:
+    """
+    Move REPOSITORIES, all unless named, to other shards.
+
+    They are searched all the while, and not written to. Each is read back and compared before what was copied is
+    removed; a move that was stopped goes on where it was.
+    """
+    with closing(sharded_store(Settings.load())) as store:
+        for name in repositories or sorted(store.shards.places().shards):
+            target = to or store.shards.home(name)
+            copied = store.move(name, target, _progress())
+            said = f"to {target}, {sum(copied.written.values()):,} documents" if copied else f"on {target} already"
+            click.echo(f"{name}: {said}")
+
+
 def _copy_tree(origin: str, target: str, place: Path) -> Copied:
     from mnemolite.transfer import copy_tree
 
     root = tree_folder(place)
 
     def opened(side: str, *, create: bool) -> Store:
-        url = side if side.startswith(POSTGRES) else ""
-        return open_store(root, structs.replace(Settings.load(root), database_url=url), create=create)
+        return open_store(root, _on(Settings.load(root), side), create=create)
 
     with closing(opened(origin, create=False)) as first, closing(opened(target, create=True)) as second:
         return copy_tree(first, second, _progress())
@@ -111,8 +144,8 @@ def _copy_records(origin: str, target: str, place: Path) -> Copied:
 
     def opened(side: str, *, create: bool) -> RecordStores:
         folder = str(place.absolute().parent)
-        url = side if side.startswith(POSTGRES) else ""
-        found = record_stores(structs.replace(Settings.load(), database_url=url, data_dir=folder), create=create)
+        settings = structs.replace(_on(Settings.load(), side), data_dir=folder)
+        found = record_stores(settings, create=create)
         if found is None:
             raise NotFound(f"there are no notes and events at {place}")
         index, notes, events = found
@@ -134,8 +167,15 @@ def _progress() -> Callable[[int, int], None]:
     )
 
 
-def _schema() -> Schema:
-    return open_schema(Settings.load())
+def _on(settings: Settings, side: str) -> Settings:
+    """With the database that *side* is, or with files; the shards are those of the configured one."""
+    url = side if side.startswith(POSTGRES) else ""
+    shards = settings.database_shards if url == settings.database_url else ""
+    return structs.replace(settings, database_url=url, database_shards=shards)
+
+
+def _schemas() -> list[Schema]:
+    return open_schemas(Settings.load())
 
 
 def _say(schema: Schema, before: str | None) -> None:

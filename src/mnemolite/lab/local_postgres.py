@@ -19,9 +19,11 @@ FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 
 
 class LocalPostgres:
-    """A server on a socket in *folder*, which is made and belongs to it alone."""
+    """A server on a socket in *folder*, which is made and belongs to it alone; *of* makes it a standby of another."""
 
-    def __init__(self, folder: Path, options: Mapping[str, str] = FORGETFUL) -> None:
+    def __init__(
+        self, folder: Path, options: Mapping[str, str] = FORGETFUL, *, of: LocalPostgres | None = None
+    ) -> None:
         self.data = folder / "data"
         self._sockets = folder / "socket"
         self._options = {"listen_addresses": "", "unix_socket_directories": str(self._sockets), **options}
@@ -32,7 +34,16 @@ class LocalPostgres:
                 os.chown(made, NOBODY, NOBODY)
         if os.geteuid() == 0:
             folder.chmod(0o755)
-        self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
+        if of is None:
+            self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
+        else:
+            copy = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+            self._run("pg_basebackup", f"--dbname={of.url()}", *copy)
+            self.data.chmod(0o700)
+
+    def promote(self) -> None:
+        """From a standby to a server that is written to."""
+        self._run("pg_ctl", "promote", "--wait", "--silent")
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@/{database}?host={self._sockets}"
@@ -67,11 +78,13 @@ class LocalPostgres:
 
 
 @contextmanager
-def local_postgres(options: Mapping[str, str] = FORGETFUL) -> Iterator[LocalPostgres]:
-    """A running server that leaves nothing behind."""
+def local_postgres(
+    options: Mapping[str, str] = FORGETFUL, *, of: LocalPostgres | None = None
+) -> Iterator[LocalPostgres]:
+    """A running server that leaves nothing behind; *of* makes it a standby of another."""
     folder = Path(tempfile.mkdtemp(prefix="mnemolite-postgres-"))
     try:
-        server = LocalPostgres(folder, options)
+        server = LocalPostgres(folder, options, of=of)
         server.start()
         try:
             yield server

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from mnemolite.caches.embeddings import EmbeddingCache
+    from mnemolite.stores.shards import Shards
 
 SEARCH_SECONDS = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 EMBEDDING_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
@@ -133,6 +134,11 @@ class _OfMemory:
         for name, count in self._memory.repositories.store.connections().items():
             pool.add_metric([name], count)
         yield from (hits, levels, trouble, held, loaded, size, pool)
+        if (several := shards(self._memory)) is not None:
+            up = GaugeMetricFamily("shard_up", "1 where the last call of a shard was answered.", labels=["shard"])
+            for shard in several.all:
+                up.add_metric([shard.name], float(not shard.trouble))
+            yield up
         with suppress(NotFound, StoreUnavailable):  # /ready says so
             yield from _of_jobs(self._memory.indexing.store.backlog())
 
@@ -153,6 +159,11 @@ def _of_jobs(backlog: Backlog) -> Iterator[Metric]:
 def caches(memory: Memory) -> list[EmbeddingCache]:
     """Those in front of the models."""
     return [cache for each in memory.embedders if (cache := getattr(each, "cache", None)) is not None]
+
+
+def shards(memory: Memory) -> Shards | None:
+    """Those that a database is spread over, if it is."""
+    return getattr(memory.repositories.store, "shards", None)
 
 
 def _domain(list_name: str) -> str:

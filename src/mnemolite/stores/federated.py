@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from mnemolite.ports import Index, Store
+from mnemolite.stores.numbering import Numbering
 from mnemolite.types import Card, Chunk, Ranking, Scope, Space
 
 if TYPE_CHECKING:
@@ -24,28 +23,30 @@ class Member:
 
 
 class FederatedIndex:
-    """An :class:`~mnemolite.ports.Index`. Chunk *i* of member *m* has the id ``i * members + m``."""
+    """An :class:`~mnemolite.ports.Index`."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = tuple(members)
+        self._numbers = Numbering(len(members))
 
     def chunks(self, ids: Sequence[int]) -> list[Chunk]:
         found: dict[int, Chunk] = {}
-        for number, member in enumerate(self._members):
-            own = [id // len(self._members) for id in ids if id % len(self._members) == number]
+        for number, own in self._numbers.by_member(ids).items():
+            member = self._members[number]
             for chunk in member.store.chunks(own):
-                id = self._id(chunk.id, number)
+                id = self._numbers.outer(chunk.id, number)
                 path = chunk.path.removeprefix(f"{member.below}/")
                 found[id] = replace(chunk, id=id, source=member.label, path=path)
         return [found[id] for id in ids if id in found]
 
     def cards(self, ids: Sequence[int]) -> list[Card]:
         found: list[Card] = []
-        for number, member in enumerate(self._members):
-            own = [id // len(self._members) for id in ids if id % len(self._members) == number]
+        for number, own in self._numbers.by_member(ids).items():
+            member = self._members[number]
             for card in member.store.cards(own):
                 path = card.path.removeprefix(f"{member.below}/")
-                found.append(card._replace(id=self._id(card.id, number), source=member.label, path=path))
+                id = self._numbers.outer(card.id, number)
+                found.append(card._replace(id=id, source=member.label, path=path))
         return found
 
     def lexical(self, terms: Sequence[str], scope: Scope, limit: int, alternatives: Sequence[str] = ()) -> Ranking:
@@ -67,18 +68,15 @@ class FederatedIndex:
         return self._merge(lambda index, own: index.nearest(space, vector, own, limit), scope, limit)
 
     def origin(self, chunk: Chunk) -> tuple[Store, str]:
-        member = self._members[chunk.id % len(self._members)]
+        member = self._members[self._numbers.inner(chunk.id)[0]]
         return member.store, f"{member.below}/{chunk.path}" if member.below else chunk.path
 
     def _merge(self, ask: Callable[[Index, Scope], Ranking], scope: Scope, limit: int) -> Ranking:
-        rankings = []
+        rankings = {}
         for number, member in enumerate(self._members):
             if scope.sources and member.label not in scope.sources:
                 continue
             paths = tuple(f"{member.below}/{glob}" if member.below and "/" in glob else glob for glob in scope.paths)
             own = replace(scope, sources=(), below=member.below, paths=paths)
-            rankings.append([(self._id(id, number), score) for id, score in ask(member.store, own)])
-        return list(islice(heapq.merge(*rankings, key=lambda found: -found[1]), limit))
-
-    def _id(self, id: int, number: int) -> int:
-        return id * len(self._members) + number
+            rankings[number] = ask(member.store, own)
+        return self._numbers.merged(rankings, limit)

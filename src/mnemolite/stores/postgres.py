@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnemolite import types
+from mnemolite.errors import StoreUnavailable
 from mnemolite.stores import postgres_index, postgres_search, postgres_write
 from mnemolite.stores.documents import Stored, assembled, checked
 from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, Row
@@ -44,10 +45,19 @@ class PostgresStore:
     Whatever is called first raises StoreUnavailable where the database cannot be reached or is not set up.
     """
 
-    def __init__(self, database: Database, collection: str = CODE, *, source: str = "") -> None:
+    def __init__(
+        self,
+        database: Database,
+        collection: str = CODE,
+        *,
+        source: str = "",
+        holds: Callable[[], Collection[str]] | None = None,
+    ) -> None:
+        """*holds*, of one shard among several, gives the sources it is asked of; others there are left-overs."""
         self.database = database
         self.collection = collection
         self._source = source
+        self._holds = holds
         self._lock = WriterLock(database, collection)
         self._catalogue: tuple[float, Catalogue] | None = None
         self._unsettled = 0  # chunks put since the indexes were last looked at
@@ -180,7 +190,7 @@ class PostgresStore:
         return {digest: restore(vector, space.dimension) for digest, vector in rows}
 
     def chunks(self, ids: Sequence[int]) -> list[Chunk]:
-        with self.database.reading() as connection:
+        with self._searching() as connection:
 
             def ask(missing: Sequence[int]) -> dict[int, Chunk]:
                 rows = connection.execute(f"{_CHUNKS} WHERE c.id = ANY(%s::bigint[])", (array(missing),)).fetchall()
@@ -190,7 +200,7 @@ class PostgresStore:
         return [found[id] for id in ids if id in found]
 
     def cards(self, ids: Sequence[int]) -> list[Card]:
-        with self.database.reading() as connection:
+        with self._searching() as connection:
 
             def ask(missing: Sequence[int]) -> dict[int, Card]:
                 rows = connection.execute(f"{_CARDS} WHERE c.id = ANY(%s::bigint[])", (array(missing),)).fetchall()
@@ -235,23 +245,35 @@ class PostgresStore:
 
     def lexical(self, terms: Sequence[str], scope: Scope, limit: int, alternatives: Sequence[str] = ()) -> Ranking:
         """All terms where that can fill the list, else any: what has all of them leads there too."""
-        with self.database.reading() as connection:
+        return postgres_search.lexical(
+            terms,
+            limit,
+            alternatives,
+            lambda terms: self.counted(terms, scope),
+            lambda parts, weights: self.matching(parts, weights, scope, limit),
+        )
+
+    def counted(self, terms: Sequence[str], scope: Scope) -> tuple[Mapping[str, int], int]:
+        """As frequencies, of the sources in *scope*."""
+        with self._searching() as connection:
             found, known = self._within(connection, scope), self._read(connection).kept.frequencies
-            return postgres_search.lexical(connection, terms, found, limit, alternatives, known)
+            return postgres_search.frequencies(connection, terms, found, known), found.chunks
+
+    def matching(self, parts: Sequence[str], weights: Mapping[str, float], scope: Scope, limit: int) -> Ranking:
+        """A part of what is searched by words: see postgres_search.lexical."""
+        with self._searching() as connection:
+            return postgres_search.match(connection, parts, weights, self._within(connection, scope), limit)
 
     def frequencies(self, terms: Sequence[str]) -> tuple[Mapping[str, int], int]:
-        with self.database.reading() as connection:
-            everywhere = self._within(connection, Scope())
-            known = self._read(connection).kept.frequencies
-            return postgres_search.frequencies(connection, terms, everywhere, known), everywhere.chunks
+        return self.counted(terms, Scope())
 
     def named(self, fragment: str, scope: Scope, limit: int) -> Ranking:
-        with self.database.reading() as connection:
+        with self._searching() as connection:
             return postgres_search.named(connection, fragment, self._within(connection, scope), limit)
 
     def nearest(self, space: Space, vector: Vector, scope: Scope, limit: int) -> Ranking:
         wanted = unit(vector, space)
-        with self.database.reading() as connection:
+        with self._searching() as connection:
             found = self._within(connection, scope)
             stored = self._read(connection).find(space, found.sources)
             if stored is None or wanted is None:
@@ -345,10 +367,20 @@ class PostgresStore:
         with self.database.reading() as connection:
             return problems(connection, self.collection)
 
+    def _searching(self) -> AbstractContextManager[Connection]:
+        """Notes and events are looked for as soon as they are written, so no standby is asked for them."""
+        return self.database.searching() if self.collection == CODE else self.database.reading()
+
     def _read(self, connection: Connection) -> Catalogue:
         held = self._catalogue
         if held is None or time.monotonic() - held[0] > CATALOGUE_SECONDS:
             fresh = read_catalogue(connection, self.collection)
+            away = next((source for source in fresh.sources.values() if source.shard), None)
+            if away is not None and self._holds is None:
+                raise StoreUnavailable(
+                    f"the repository {away.name!r} of {self.database.label} is on the shard {away.shard!r}; name all"
+                    " shards in database_shards"
+                )
             if held is not None and held[1].version == fresh.version:
                 fresh = replace(fresh, kept=held[1].kept)
             self._catalogue = held = (time.monotonic(), fresh)
@@ -361,6 +393,9 @@ class PostgresStore:
     def _held(self, connection: Connection) -> dict[str, Source]:
         """The sources this store is of, by what it calls them."""
         sources = self._read(connection).sources
+        if self._holds is not None:
+            own = self._holds()
+            sources = {name: source for name, source in sources.items() if name in own}
         if not self._source:
             return dict(sources)
         return {TREE: sources[self._source]} if self._source in sources else {}

@@ -7,6 +7,8 @@ import select
 import socket
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +19,13 @@ from psycopg import conninfo, errors
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from mnemolite.degraded import degrade
 from mnemolite.errors import Conflict, InvalidInput, StoreUnavailable
 
-SCHEMA = "0003"  # the newest migration
+SCHEMA = "0004"  # the newest migration
 VERSION_TABLE = "mnemolite_schema"  # which migration the database stands at
+PRIMARY, FOLLOWER = "read-write", "prefer-standby"  # servers, as libpq calls what they are like
+FOLLOWER_SECONDS = 10.0  # so long a search does without a standby that could not be reached
 Row = tuple[Any, ...]
 Connection = psycopg.Connection[Row]
 
@@ -52,43 +57,46 @@ class Database:
     """
     At most *pool_size* connections to the database at *url*, opened as they are needed. Thread-safe.
 
-    A connection whose server has gone is noticed before it is used, so a server that is back is found at once.
+    A connection whose server has gone is noticed before it is used, so a server that is back is found at once. Of
+    several hosts in *url* one is the primary, whichever it is now, and the others follow it.
 
     Raises:
         InvalidInput: *url* is none of a PostgreSQL database.
     """
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, wait_seconds: float = 10.0, statement_seconds: float = 60.0
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        wait_seconds: float = 10.0,
+        statement_seconds: float = 60.0,
+        shard: str = "",
     ) -> None:
+        """*shard* is its name among several, for messages."""
         self.url = url
         self.wait_seconds = wait_seconds
-        self.label = label(url)
+        self.label = label(url, shard)
+        self._setting = "database_shards" if shard else "DATABASE_URL"
         self._statement_ms = int(statement_seconds * 1000)
         self._pool_size = pool_size
-        self._free = threading.BoundedSemaphore(pool_size)
-        self._idle: list[Connection] = []
-        self._busy = 0
-        self._lock = threading.Lock()
+        self._primary = _Pool(pool_size, PRIMARY)
+        self._followers = _Pool(pool_size, FOLLOWER) if _has_several(url) else self._primary
         self._checked = False
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection on which each statement is a transaction."""
-        with self.translated():
-            if not self._free.acquire(timeout=self.wait_seconds):
-                raise StoreUnavailable(
-                    f"all {self._pool_size} connections to {self.label} have been busy for {self.wait_seconds:g} s;"
-                    " ask less at once, or raise database_pool_size"
-                )
-            try:
-                connection = self._borrow()
-                try:
-                    yield connection
-                finally:
-                    self._give_back(connection)
-            finally:
-                self._free.release()
+        with self._pooled(self._primary) as connection:
+            yield connection
+
+    @contextmanager
+    def searching(self) -> Iterator[Connection]:
+        """As reading; of several hosts from one that follows, which may be a moment behind, if any can be reached."""
+        with self._pooled(self._followers) as connection:
+            if self._followers is not self._primary and not _follows(connection):
+                degrade(f"database: no standby of {self.label} can be reached; its primary is asked instead")
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -100,7 +108,7 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """A connection of one's own, for what lasts: a lock, an index. No statement of it is timed out."""
         with self.translated():
-            connection = self._open()
+            connection = self._open(self._primary.attributes)
             try:
                 connection.execute("SET statement_timeout = 0")
                 yield connection
@@ -108,15 +116,16 @@ class Database:
                 connection.close()
 
     def connections(self) -> dict[str, int]:
-        with self._lock:
-            return {"busy": self._busy, "idle": len(self._idle), "most": self._pool_size}
+        counted: Counter[str] = Counter()
+        for pool in {self._primary, self._followers}:
+            counted.update(pool.counts())
+        return dict(counted)
 
     def close(self) -> None:
         """Ends the connections nobody is using; the next call opens one again."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        for pool in {self._primary, self._followers}:
+            for connection in pool.emptied():
+                connection.close()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -141,47 +150,41 @@ class Database:
             raise InvalidInput(f"{error.object!r} is not valid Unicode and cannot be stored") from error
         except psycopg.OperationalError as error:
             raise StoreUnavailable(
-                f"the database {self.label} cannot be reached: {_first_line(error)}; start it, or mend DATABASE_URL"
+                f"the database {self.label} cannot be reached: {_first_line(error)}; start it, or mend {self._setting}"
             ) from error
         except psycopg.Error as error:
             raise StoreUnavailable(f"{self.label} refused: {_first_line(error)}") from error
 
-    def _borrow(self) -> Connection:
-        while True:
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                connection = self._open()
+    @contextmanager
+    def _pooled(self, pool: _Pool) -> Iterator[Connection]:
+        with self.translated():
+            if not pool.free.acquire(timeout=self.wait_seconds):
+                raise StoreUnavailable(
+                    f"all {self._pool_size} connections to {self.label} have been busy for {self.wait_seconds:g} s;"
+                    " ask less at once, or raise database_pool_size"
+                )
+            try:
+                connection = pool.taken() or self._opened(pool)
+                pool.lent()
                 try:
-                    self._check(connection)
-                except BaseException:
-                    connection.close()
-                    raise
-                break
-            if not _is_stale(connection):
-                break
+                    yield connection
+                finally:
+                    pool.give_back(connection)
+            finally:
+                pool.free.release()
+
+    def _opened(self, pool: _Pool) -> Connection:
+        connection = self._open(pool.attributes)
+        try:
+            self._check(connection)
+        except BaseException:
             connection.close()
-        with self._lock:
-            self._busy += 1
+            raise
+        pool.opened(connection)
         return connection
 
-    def _give_back(self, connection: Connection) -> None:
-        broken = connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
-        with self._lock:
-            self._busy -= 1
-            if not broken:
-                self._idle.append(connection)
-                return
-        connection.close()
-
-    def _open(self) -> Connection:
-        connection = psycopg.connect(
-            self.url,
-            autocommit=True,
-            connect_timeout=max(2, int(self.wait_seconds)),
-            application_name=program(),
-            keepalives_idle=30,
-        )
+    def _open(self, attributes: str) -> Connection:
+        connection = connect(self.url, attributes, self.wait_seconds, autocommit=True)
         connection.adapters.register_dumper(Binary, _BinaryDumper)
         try:
             connection.execute(f"{_SESSION} SET statement_timeout = {self._statement_ms}")
@@ -210,6 +213,74 @@ class Database:
         self._checked = True
 
 
+class _Pool:
+    """Idle connections of one kind: PRIMARY or FOLLOWER."""
+
+    def __init__(self, size: int, attributes: str) -> None:
+        self.free = threading.BoundedSemaphore(size)
+        self._size = size
+        self._busy = 0
+        self.attributes = attributes
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._look_at = 0.0  # for a standby, where the last connection is to none
+
+    def opened(self, connection: Connection) -> None:
+        self._look_at = 0.0 if _follows(connection) else time.monotonic() + FOLLOWER_SECONDS
+
+    def taken(self) -> Connection | None:
+        """One that can be used; None when there is none."""
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None or not (_is_stale(connection) or self._is_second_best(connection)):
+                return connection
+            connection.close()
+
+    def lent(self) -> None:
+        with self._lock:
+            self._busy += 1
+
+    def give_back(self, connection: Connection) -> None:
+        broken = connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        with self._lock:
+            self._busy -= 1
+            if not broken:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def counts(self) -> dict[str, int]:
+        with self._lock:
+            return {"busy": self._busy, "idle": len(self._idle), "most": self._size}
+
+    def emptied(self) -> list[Connection]:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        return idle
+
+    def _is_second_best(self, connection: Connection) -> bool:
+        """Of one to a primary where a standby is wanted, and may be back."""
+        if self.attributes != FOLLOWER or _follows(connection):
+            return False
+        return time.monotonic() > self._look_at
+
+
+def connect(url: str, attributes: str, wait_seconds: float, *, autocommit: bool = False) -> Connection:
+    """*attributes* say which of several hosts will do."""
+    wanted = {"target_session_attrs": attributes} if _has_several(url) else {}
+    return psycopg.connect(
+        url,
+        autocommit=autocommit,
+        connect_timeout=max(2, int(wait_seconds)),
+        application_name=program(),
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        **wanted,  # type: ignore[arg-type]
+    )
+
+
 def schema_version(connection: Connection) -> str | None:
     """None when the database is not set up."""
     [(there,)] = connection.execute(f"SELECT to_regclass('{VERSION_TABLE}') IS NOT NULL")
@@ -217,7 +288,7 @@ def schema_version(connection: Connection) -> str | None:
     return str(found[0]) if found else None
 
 
-def label(url: str) -> str:
+def label(url: str, shard: str = "") -> str:
     """
     *url* as it may be shown: without the password.
 
@@ -231,7 +302,8 @@ def label(url: str) -> str:
     except psycopg.ProgrammingError as error:
         raise InvalidInput("database_url cannot be read; it is postgresql://user:password@host:port/name") from error
     host, port = parts.get("host") or "localhost", parts.get("port")
-    return f"{host}{f':{port}' if port else ''}/{str(parts.get('dbname') or '').lstrip('/')}"
+    found = f"{host}{f':{port}' if port else ''}/{str(parts.get('dbname') or '').lstrip('/')}"
+    return f"{found} (shard {shard})" if shard else found
 
 
 def program() -> str:
@@ -239,6 +311,16 @@ def program() -> str:
     name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
     command = [argument for argument in sys.argv[1:2] if argument.isidentifier()]
     return f"{' '.join([name, *command])}, process {os.getpid()} on {socket.gethostname()}"[:63]
+
+
+def _has_several(url: str) -> bool:
+    """Whether it names more than one host."""
+    return "," in str(conninfo.conninfo_to_dict(url).get("host") or "")
+
+
+def _follows(connection: Connection) -> bool:
+    """Whether its server is a standby; the server tells each change of it by itself."""
+    return connection.info.parameter_status("in_hot_standby") == "on"
 
 
 def _is_stale(connection: Connection) -> bool:

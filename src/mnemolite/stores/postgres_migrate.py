@@ -14,9 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from mnemolite.errors import InvalidInput, StoreUnavailable
-from mnemolite.stores.postgres_connection import SCHEMA, VERSION_TABLE, label, program
+from mnemolite.stores.postgres_connection import PRIMARY, SCHEMA, VERSION_TABLE, connect, label
 
 LOCK = 0x4D4E4C54  # of one migration at a time: "MNLT"
+WAIT_SECONDS = 10.0  # for the server
 
 
 class Schema:
@@ -27,8 +28,8 @@ class Schema:
     Every call raises StoreUnavailable where the database cannot be reached.
     """
 
-    def __init__(self, url: str) -> None:
-        self.label = label(url)
+    def __init__(self, url: str, *, shard: str = "") -> None:
+        self.label = label(url, shard)
         self._url = url
 
     def upgrade(self, revision: str = "head") -> None:
@@ -91,9 +92,7 @@ class Schema:
     def _connected(self) -> Iterator[Connection]:
         """A transaction that is committed at the end, on a connection that nobody keeps."""
         engine = create_engine(
-            "postgresql+psycopg://" + self._url.partition("://")[2],
-            poolclass=NullPool,
-            connect_args={"application_name": program(), "connect_timeout": 10},
+            "postgresql+psycopg://", poolclass=NullPool, creator=lambda: connect(self._url, PRIMARY, WAIT_SECONDS)
         )
         try:
             with engine.begin() as connection:

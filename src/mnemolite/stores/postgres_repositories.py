@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mnemolite.errors import Conflict
-from mnemolite.stores.postgres import CODE, PostgresStore
+from mnemolite.stores.postgres import CODE
 from mnemolite.stores.postgres_connection import Connection, Database
 
 
@@ -20,9 +20,9 @@ def nearest_root(database: Database, folders: Sequence[Path]) -> Path | None:
     return next((folder for folder in folders if str(folder) in roots), None)
 
 
-def repository(database: Database, name: str, root: Path, *, create: bool) -> PostgresStore | None:
+def claim(database: Database, name: str, root: Path, *, shard: str = "", create: bool) -> bool:
     """
-    The store of the repository *name*, whose tree is at *root*; None when there is none, unless *create*.
+    Whether the repository *name* is that of the tree at *root*; made so when there is none, if *create*, on *shard*.
 
     Raises:
         Conflict: it was indexed from another folder, whose index would be overwritten.
@@ -30,13 +30,13 @@ def repository(database: Database, name: str, root: Path, *, create: bool) -> Po
     with database.writing() as connection:
         held = _root(connection, name)
         if held is None and not create:
-            return None
+            return False
         if held is None:
             connection.execute(
-                "INSERT INTO sources (collection, name, root, changes, chunks)"
-                " VALUES (%(code)s, %(name)s, %(root)s, 0, 0)"
+                "INSERT INTO sources (collection, name, root, changes, chunks, shard)"
+                " VALUES (%(code)s, %(name)s, %(root)s, 0, 0, %(shard)s)"
                 " ON CONFLICT (collection, name) DO UPDATE SET root = excluded.root WHERE sources.root = ''",
-                {"code": CODE, "name": name, "root": str(root)},
+                {"code": CODE, "name": name, "root": str(root), "shard": shard},
             )
             held = _root(connection, name)
     if held != str(root):
@@ -44,19 +44,13 @@ def repository(database: Database, name: str, root: Path, *, create: bool) -> Po
             f"the repository {name!r} in {database.label} is the tree at {held}; give the one at {root} a name of its"
             " own (the setting 'repository'), or take the other out with 'mnemolite clear'"
         )
-    return PostgresStore(database, CODE, source=name)
-
-
-def forget(database: Database, name: str, root: Path) -> bool:
-    """Removes the repository with all that is stored of it; False when there is none."""
-    store = repository(database, name, root, create=False)
-    if store is None:
-        return False
-    with store.writer():
-        store.clear()
-        with store.writing() as connection:
-            connection.execute("UPDATE sources SET root = '' WHERE collection = %s AND name = %s", (CODE, name))
     return True
+
+
+def disclaim(database: Database, name: str) -> None:
+    """It is no tree's any more."""
+    with database.writing() as connection:
+        connection.execute("UPDATE sources SET root = '' WHERE collection = %s AND name = %s", (CODE, name))
 
 
 def _root(connection: Connection, name: str) -> str | None:

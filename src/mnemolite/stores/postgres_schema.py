@@ -79,6 +79,7 @@ _table(
     _column("root", Text),
     _column("changes", BigInteger),
     _column("chunks", BigInteger),
+    _column("shard", Text),
     UniqueConstraint("collection", "name"),
 )
 _table(

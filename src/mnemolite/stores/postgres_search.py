@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mnemolite.search import expand
@@ -33,45 +33,68 @@ ANY_ROWS = 3000
 EXACT_ROWS = (
     10_000  # chunks that a scope leaves and that are scored one by one, instead of filtering a walk of the graph
 )
+Count = Callable[[Sequence[str]], tuple[Mapping[str, int], int]]  # in how many chunks terms stand, and of how many
+Match = Callable[[Sequence[str], Mapping[str, float]], Ranking]  # chunks that match a part of a tsquery, by weights
 
 
-def lexical(
-    connection: Connection,
-    terms: Sequence[str],
-    scope: Within,
-    limit: int,
-    alternatives: Sequence[str],
-    held: Frequencies,
-) -> Ranking:
+def lexical(terms: Sequence[str], limit: int, alternatives: Sequence[str], count: Count, match: Match) -> Ranking:
     """
-    All terms where that can fill the list, else any: what has all of them leads there too.
+    All terms where that can fill the list, else any: what has all of them leads there too. *count* and *match* answer
+    for one database or for many: what is rare is known before anything is ranked.
 
     An alternative of several words is a phrase.
     """
     unique = _usable(terms)
-    if not unique or not scope.sources:
+    if not unique:
         return []
     others = [other for each in alternatives[:MAX_TERMS] if (other := each.split()) == _usable(other) and other]
-    known = frequencies(connection, [*unique, *(word for other in others for word in other)], scope, held)
+    known, chunks = count([*unique, *(word for other in others for word in other)])
     counts = {term: known[term] for term in unique if term in known}
     others = _rare_enough([other for other in others if known.keys() >= set(other)], known, sum(counts.values()) // 4)
     if not counts and not others:
         return []
-    weights = {term: _rarity(count, scope.chunks) for term, count in counts.items()}
+    weights = {term: _rarity(count, chunks) for term, count in counts.items()}
     for other in others:
         for word in other:
-            weights[word] = weights.get(word, 0) + expand.WEIGHT * _rarity(known[word], scope.chunks) / len(other)
+            weights[word] = weights.get(word, 0) + expand.WEIGHT * _rarity(known[word], chunks) / len(other)
     if len(counts) == len(unique) and min(counts.values()) >= limit:
-        found = _match(connection, [all_of(unique)], weights, scope, limit)
+        found = match([all_of(unique)], weights)
         if len(found) >= limit or len(unique) == 1:
-            beside = dict(_match(connection, map(phrase, others), weights, scope, limit)) if others else {}
+            beside = dict(match(list(map(phrase, others)), weights)) if others else {}
             return sorted((beside | dict(found)).items(), key=lambda item: (-item[1], item[0]))[:limit]
-    wanted = [*map(quoted, _telling(counts, limit)), *map(phrase, others)]
-    return _match(connection, wanted, weights, scope, limit)
+    return match([*map(quoted, _telling(counts, limit)), *map(phrase, others)], weights)
+
+
+def match(
+    connection: Connection, parts: Sequence[str], weights: Mapping[str, float], scope: Within, limit: int
+) -> Ranking:
+    """Chunks that match one of *parts* of a tsquery, by what each term counts in them times its weight."""
+    if not scope.sources:
+        return []
+    places = {place(term) + 1: weight for term, weight in weights.items()}
+    parameters: dict[str, Any] = {
+        **scope.parameters,
+        "query": " & ".join([f"({' | '.join(parts)})", *scope.lexemes()]),
+        "weights": f"{{{','.join(f'{at}:{weight}' for at, weight in sorted(places.items()))}}}/{DIMENSIONS}",
+        "limit": limit,
+    }
+    conditions = " AND ".join(["w.words @@ %(query)s::tsquery", "w.source = ANY(%(sources)s)", *scope.documents])
+    documents = "JOIN documents d ON d.id = w.document" if scope.documents else ""
+    rows = connection.execute(
+        f"""
+        SELECT w.chunk, -(w.impacts <#> %(weights)s::sparsevec) AS score FROM words w {documents}
+        WHERE {conditions} ORDER BY score DESC, w.chunk LIMIT %(limit)s
+        """,
+        parameters,
+        binary=True,
+    )
+    return rows.fetchall()
 
 
 def frequencies(connection: Connection, terms: Sequence[str], scope: Within, held: Frequencies) -> dict[str, int]:
     """In how many chunks of the scope's sources each term stands; those in none are left out."""
+    if not scope.sources:
+        return {}
     sources = tuple(scope.parameters["sources"])
 
     def ask(missing: Sequence[tuple[tuple[int, ...], str]]) -> dict[tuple[tuple[int, ...], str], int]:
@@ -242,27 +265,3 @@ def _telling(counts: Mapping[str, int], limit: int) -> list[str]:
         kept.append(term)
         total += count
     return kept
-
-
-def _match(
-    connection: Connection, any: Iterable[str], weights: Mapping[str, float], scope: Within, limit: int
-) -> Ranking:
-    """Chunks that match one of *any*, parts of a tsquery, by what each term counts in them times its weight."""
-    places = {place(term) + 1: weight for term, weight in weights.items()}
-    parameters: dict[str, Any] = {
-        **scope.parameters,
-        "query": " & ".join([f"({' | '.join(any)})", *scope.lexemes()]),
-        "weights": f"{{{','.join(f'{at}:{weight}' for at, weight in sorted(places.items()))}}}/{DIMENSIONS}",
-        "limit": limit,
-    }
-    conditions = " AND ".join(["w.words @@ %(query)s::tsquery", "w.source = ANY(%(sources)s)", *scope.documents])
-    documents = "JOIN documents d ON d.id = w.document" if scope.documents else ""
-    rows = connection.execute(
-        f"""
-        SELECT w.chunk, -(w.impacts <#> %(weights)s::sparsevec) AS score FROM words w {documents}
-        WHERE {conditions} ORDER BY score DESC, w.chunk LIMIT %(limit)s
-        """,
-        parameters,
-        binary=True,
-    )
-    return rows.fetchall()

@@ -28,6 +28,7 @@ class Source:
     name: str
     chunks: int
     spaces: Mapping[Domain, int]
+    shard: str = ""  # of several, the one it is on instead of here
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,16 @@ class Catalogue:
 def read_catalogue(connection: Connection, collection: str) -> Catalogue:
     spaces = {stored.id: stored for stored in stored_spaces(connection, collection)}
     rows = connection.execute(
-        "SELECT id, name, chunks, changes, (SELECT coalesce(sum(chunks), 0)::bigint FROM sources),"
+        "SELECT id, name, chunks, changes, shard, (SELECT coalesce(sum(chunks), 0)::bigint FROM sources),"
         " ARRAY(SELECT domain || ' ' || space FROM source_spaces WHERE source = id)"
         " FROM sources WHERE collection = %s ORDER BY name",
         (collection,),
     ).fetchall()
     sources = {}
-    for id, name, chunks, _, _, used in rows:
+    for id, name, chunks, _, shard, _, used in rows:
         by_domain = {Domain(domain): int(space) for domain, _, space in (each.partition(" ") for each in used)}
-        sources[name] = Source(id, name, chunks, by_domain)
-    return Catalogue(sources, spaces, chunks=rows[0][4] if rows else 0, version=sum(row[3] for row in rows))
+        sources[name] = Source(id, name, chunks, by_domain, shard)
+    return Catalogue(sources, spaces, chunks=rows[0][5] if rows else 0, version=sum(row[3] for row in rows))
 
 
 def stored_spaces(connection: Connection, collection: str) -> list[StoredSpace]:

@@ -13,7 +13,7 @@ from mnemolite.memory import Memory
 from mnemolite.ram import MB, resident_bytes
 from mnemolite.serve.http.guard import reader
 from mnemolite.serve.http.problems import documented
-from mnemolite.serve.metrics import Metrics, caches
+from mnemolite.serve.metrics import Metrics, caches, shards
 from mnemolite.serve.security import Caller
 from mnemolite.types import CacheLevel, Domain, ModelState, Space
 
@@ -29,6 +29,7 @@ class Readiness:
     status: Literal["ready", "degraded", "not ready"]
     store: str  # "ok", or why it cannot be used
     models: dict[str, str]  # "loaded", "not loaded yet", or why it cannot be used
+    shards: dict[str, str]  # of a database that is spread: "ok", or why it cannot be used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +103,15 @@ class HealthRoutes:
 
     def ready(self, response: Response) -> Readiness:
         """Whether the store answers now, and what there is of the models; without them search goes by words."""
-        store, models = self._store(), self._models()
+        store, models, several = self._store(), self._models(), shards(self._memory)
+        found = {name: trouble or "ok" for name, trouble in several.troubles().items()} if several else {}
         failed = any(state not in ("loaded", "not loaded yet") for state in models.values())
+        status: Literal["ready", "degraded", "not ready"] = "ready"
         if store != "ok":
-            response.status_code = 503
-            return Readiness(status="not ready", store=store, models=models)
-        return Readiness(status="degraded" if failed else "ready", store=store, models=models)
+            response.status_code, status = 503, "not ready"
+        elif failed or any(state != "ok" for state in found.values()):
+            status = "degraded"
+        return Readiness(status=status, store=store, models=models, shards=found)
 
     def metrics(self, caller: Annotated[Caller, Depends(reader)]) -> Response:
         """In Prometheus' text format."""
@@ -138,8 +142,12 @@ class HealthRoutes:
             return str(error)
 
     def _store(self) -> str:
+        several = shards(self._memory)
         try:
-            self._memory.repositories.store.version()
+            if several is None:
+                self._memory.repositories.store.version()
+            else:
+                several.places()
         except MnemoError as error:
             return str(error)
         return "ok"

@@ -1,0 +1,251 @@
+"""Several PostgreSQL databases: where each repository is, and asking many of them at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from mnemolite.caches.breaker import Breaker
+from mnemolite.degraded import degrade
+from mnemolite.errors import MnemoError, StoreUnavailable
+from mnemolite.stores.postgres import CATALOGUE_SECONDS, CODE
+from mnemolite.stores.postgres_connection import Database
+
+COORDINATOR = "coordinator"  # the database that knows where everything is; in its tables it is ''
+_SHARD = f"coalesce(nullif(shard, ''), '{COORDINATOR}')"
+
+T = TypeVar("T")
+
+
+@dataclass
+class Shard:
+    """*trouble* is what became of the last call, "" of one that was answered."""
+
+    name: str
+    database: Database
+    breaker: Breaker = field(default_factory=Breaker)
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the coordinator knew at some moment."""
+
+    at: float
+    shards: Mapping[str, str]  # by repository
+    repositories: Mapping[str, Collection[str]]  # by shard
+
+
+class Shards:
+    """
+    The *coordinator* knows on which of the *others* each repository is. Those it held before there were others stay on
+    it until they are moved. Thread-safe.
+    """
+
+    def __init__(self, coordinator: Database, others: Mapping[str, Database]) -> None:
+        self.all = (Shard(COORDINATOR, coordinator), *(Shard(name, database) for name, database in others.items()))
+        self._numbers = {shard.name: number for number, shard in enumerate(self.all)}
+        self._known: Places | None = None
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    @property
+    def coordinator(self) -> Database:
+        return self.all[0].database
+
+    def number(self, name: str) -> int:
+        """
+        Raises:
+            StoreUnavailable: no shard of this name is configured.
+        """
+        if name not in self._numbers:
+            raise StoreUnavailable(f"there are repositories on the shard {name!r}; name it in database_shards")
+        return self._numbers[name]
+
+    def home(self, repository: str) -> str:
+        """Where a new one goes. Of those there are, few have another home once there is one shard more."""
+
+        def weight(shard: Shard) -> bytes:
+            return hashlib.blake2b(f"{shard.name}\0{repository}".encode(), digest_size=16).digest()
+
+        return max(self.all[1:], key=weight).name
+
+    def places(self) -> Places:
+        """
+        As of a moment ago, or as last known, where the coordinator cannot be reached.
+
+        Raises:
+            StoreUnavailable: it cannot, and nothing is known.
+        """
+        known = self._known
+        if known is not None and time.monotonic() - known.at < CATALOGUE_SECONDS:
+            return known
+        try:
+            [known] = self.ask([0], lambda _: self._read()).values()
+        except StoreUnavailable as error:
+            if known is None:
+                raise
+            degrade(f"shard {COORDINATOR}: {error}; where repositories are may have changed")
+        self._known = known
+        return known
+
+    def place(self, repository: str, *, create: bool = False) -> int | None:
+        """
+        The shard that *repository* is on now; None where it is on none, unless *create*.
+
+        Raises:
+            StoreUnavailable: the coordinator cannot be reached.
+        """
+        ask = f"SELECT {_SHARD} FROM sources WHERE collection = %s AND name = %s"
+        with self.coordinator.reading() as connection:
+            found = connection.execute(ask, (CODE, repository)).fetchone()
+            if found is None and create:
+                connection.execute(
+                    "INSERT INTO sources (collection, name, changes, chunks, shard) VALUES (%s, %s, 0, 0, %s)"
+                    " ON CONFLICT DO NOTHING",
+                    (CODE, repository, self.home(repository)),
+                )
+                found = connection.execute(ask, (CODE, repository)).fetchone()
+                self._known = None
+        return None if found is None else self.number(found[0])
+
+    def put_at(self, repository: str, number: int) -> None:
+        """From now on it is there."""
+        with self.coordinator.writing() as connection:
+            connection.execute(
+                "UPDATE sources SET shard = %s WHERE collection = %s AND name = %s",
+                (self.all[number].name if number else "", CODE, repository),
+            )
+        self._known = None
+
+    def holding(self, repositories: Collection[str] = ()) -> list[int]:
+        """The shards that any of *repositories* is on, or any at all where none is named."""
+        places = self.places()
+        if repositories:
+            names = {places.shards[each] for each in repositories if each in places.shards}
+        else:
+            names = set(places.repositories)
+        for name in names - self._numbers.keys():
+            degrade(f"shard {name}: there are repositories on it, and database_shards does not name it")
+        return sorted(self._numbers[name] for name in names & self._numbers.keys())
+
+    def ask(self, numbers: Iterable[int], question: Callable[[int], T]) -> dict[int, T]:
+        """
+        What shards answer, all asked at once. One that cannot be reached or is late is left out, which is noticed.
+
+        Raises:
+            StoreUnavailable: none of them answers.
+        """
+        answers, missing = self._tried(numbers, question, self.coordinator.wait_seconds)
+        if missing and not answers:
+            raise StoreUnavailable("; ".join(missing.values()))
+        for number, reason in missing.items():
+            degrade(f"shard {self.all[number].name}: {reason}")
+        return answers
+
+    def ask_all(self, question: Callable[[int], T]) -> dict[int, T]:
+        """
+        However long it takes.
+
+        Raises:
+            StoreUnavailable: one cannot be reached.
+        """
+        answers, missing = self._tried(range(len(self.all)), question, None)
+        if missing:
+            raise StoreUnavailable("; ".join(missing.values()))
+        return answers
+
+    def troubles(self) -> dict[str, str]:
+        """By shard why it cannot be used, "" of one that can. Asks them, but for those that have just failed."""
+        _, missing = self._tried(range(len(self.all)), self._greet, self.coordinator.wait_seconds)
+        return {shard.name: missing.get(number, "") for number, shard in enumerate(self.all)}
+
+    def close(self) -> None:
+        for shard in self.all:
+            shard.database.close()
+
+    def _tried(
+        self, numbers: Iterable[int], question: Callable[[int], T], seconds: float | None
+    ) -> tuple[dict[int, T], dict[int, str]]:
+        """Answers, and why others gave none within *seconds*."""
+        missing, asked = {}, []
+        for number in numbers:
+            shard = self.all[number]
+            if shard.breaker.allows():
+                asked.append(number)
+            else:
+                missing[number] = shard.trouble
+        answers: dict[int, T] = {}
+        for number, future in self._asked(asked, question, seconds).items():
+            if not future.done():
+                shard = self.all[number]
+                shard.trouble = f"{shard.database.label} has not answered for {shard.database.wait_seconds:g} s"
+                shard.breaker.failed(shard.trouble)
+                missing[number] = shard.trouble
+                continue
+            try:
+                answers[number] = future.result()
+            except StoreUnavailable as error:
+                missing[number] = str(error)
+        return answers, missing
+
+    def _asked(self, numbers: list[int], question: Callable[[int], T], seconds: float | None) -> dict[int, Future[T]]:
+        """Each has ended, or is late."""
+        if len(numbers) == 1:  # nobody else to wait for
+            future: Future[T] = Future()
+            try:
+                future.set_result(self._answer(numbers[0], question))
+            except MnemoError as error:
+                future.set_exception(error)
+            return {numbers[0]: future}
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(
+                    min(256, 32 * len(self.all)), f"mnemolite-shards-{os.getpid()}"
+                )  # most of them wait
+        futures = {
+            number: self._threads.submit(copy_context().run, self._answer, number, question) for number in numbers
+        }
+        wait(futures.values(), timeout=seconds)
+        return futures
+
+    def _answer(self, number: int, question: Callable[[int], T]) -> T:
+        shard = self.all[number]
+        try:
+            answer = question(number)
+        except StoreUnavailable as error:
+            shard.trouble = str(error)
+            shard.breaker.failed(str(error))
+            raise
+        except MnemoError:  # which it has said
+            self._answered(shard)
+            raise
+        self._answered(shard)
+        return answer
+
+    def _answered(self, shard: Shard) -> None:
+        shard.breaker.succeeded()
+        shard.trouble = ""
+
+    def _greet(self, number: int) -> None:
+        with self.all[number].database.reading() as connection:
+            connection.execute("SELECT 1")
+
+    def _read(self) -> Places:
+        with self.coordinator.searching() as connection:
+            rows = connection.execute(
+                f"SELECT name, {_SHARD} FROM sources WHERE collection = %s AND (chunks > 0 OR shard <> '')", (CODE,)
+            )
+            shards = dict(rows.fetchall())
+        repositories: defaultdict[str, set[str]] = defaultdict(set)
+        for repository, shard in shards.items():
+            repositories[shard].add(repository)
+        return Places(time.monotonic(), shards, repositories)
