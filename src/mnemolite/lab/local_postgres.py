@@ -89,7 +89,8 @@ def local_postgres(
         try:
             yield server
         finally:
-            server.stop("immediate")
+            if (server.data / "postmaster.pid").exists():
+                server.stop("immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,7 +12,7 @@ from mnemolite import types
 from mnemolite.errors import StoreUnavailable
 from mnemolite.stores import postgres_index, postgres_search, postgres_write
 from mnemolite.stores.documents import Stored, assembled, checked
-from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, Row
+from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, Row, follows
 from mnemolite.stores.postgres_lock import WriterLock
 from mnemolite.stores.postgres_scope import Within, within
 from mnemolite.stores.postgres_spaces import Catalogue, Source, read_catalogue, stored_spaces
@@ -59,7 +59,7 @@ class PostgresStore:
         self._source = source
         self._holds = holds
         self._lock = WriterLock(database, collection)
-        self._catalogue: tuple[float, Catalogue] | None = None
+        self._catalogues: dict[bool, tuple[float, Catalogue]] = {}  # of the primary, and of a standby
         self._unsettled = 0  # chunks put since the indexes were last looked at
 
     @contextmanager
@@ -79,7 +79,7 @@ class PostgresStore:
     def settle(self) -> None:
         self._unsettled = 0
         postgres_index.settle(self.database, self.collection)
-        self._catalogue = None
+        self._catalogues.clear()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -90,7 +90,7 @@ class PostgresStore:
                     connection.execute("SET LOCAL synchronous_commit = off")
                 yield connection
         finally:
-            self._catalogue = None
+            self._catalogues.clear()
 
     def close(self) -> None:
         self.database.close()
@@ -372,7 +372,8 @@ class PostgresStore:
         return self.database.searching() if self.collection == CODE else self.database.reading()
 
     def _read(self, connection: Connection) -> Catalogue:
-        held = self._catalogue
+        side = follows(connection)
+        held = self._catalogues.get(side)
         if held is None or time.monotonic() - held[0] > CATALOGUE_SECONDS:
             fresh = read_catalogue(connection, self.collection)
             away = next((source for source in fresh.sources.values() if source.shard), None)
@@ -383,7 +384,7 @@ class PostgresStore:
                 )
             if held is not None and held[1].version == fresh.version:
                 fresh = replace(fresh, kept=held[1].kept)
-            self._catalogue = held = (time.monotonic(), fresh)
+            self._catalogues[side] = held = (time.monotonic(), fresh)
         return held[1]
 
     def _name(self, source: str) -> str:

@@ -94,7 +94,7 @@ class Database:
     def searching(self) -> Iterator[Connection]:
         """As reading; of several hosts from one that follows, which may be a moment behind, if any can be reached."""
         with self._pooled(self._followers) as connection:
-            if self._followers is not self._primary and not _follows(connection):
+            if self._followers is not self._primary and not follows(connection):
                 degrade(f"database: no standby of {self.label} can be reached; its primary is asked instead")
             yield connection
 
@@ -226,7 +226,7 @@ class _Pool:
         self._look_at = 0.0  # for a standby, where the last connection is to none
 
     def opened(self, connection: Connection) -> None:
-        self._look_at = 0.0 if _follows(connection) else time.monotonic() + FOLLOWER_SECONDS
+        self._look_at = 0.0 if follows(connection) else time.monotonic() + FOLLOWER_SECONDS
 
     def taken(self) -> Connection | None:
         """One that can be used; None when there is none."""
@@ -261,7 +261,7 @@ class _Pool:
 
     def _is_second_best(self, connection: Connection) -> bool:
         """Of one to a primary where a standby is wanted, and may be back."""
-        if self.attributes != FOLLOWER or _follows(connection):
+        if self.attributes != FOLLOWER or follows(connection):
             return False
         return time.monotonic() > self._look_at
 
@@ -318,7 +318,7 @@ def _has_several(url: str) -> bool:
     return "," in str(conninfo.conninfo_to_dict(url).get("host") or "")
 
 
-def _follows(connection: Connection) -> bool:
+def follows(connection: Connection) -> bool:
     """Whether its server is a standby; the server tells each change of it by itself."""
     return connection.info.parameter_status("in_hot_standby") == "on"
 
