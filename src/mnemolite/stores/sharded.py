@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -57,9 +57,9 @@ class ShardedStore:
     def close(self) -> None:
         self.shards.close()
 
-    def files(self, source: str) -> Mapping[str, FileState]:
+    def files(self, source: str, paths: Sequence[str] | None = None) -> Mapping[str, FileState]:
         number = self.shards.place(self._name(source))
-        return {} if number is None else self._stores[number].files(source)
+        return {} if number is None else self._stores[number].files(source, paths)
 
     def documents(self, source: str, paths: Sequence[str]) -> list[Indexed]:
         number = self.shards.place(self._name(source))
@@ -81,6 +81,12 @@ class ShardedStore:
             by_shard[numbers[source]].append(item)
         for number, own in by_shard.items():
             self._stores[number].put(own)
+
+    def settle(self) -> None:
+        """On the shards that can be reached; on another it is done when that is written to next."""
+        for store in self._stores:
+            with suppress(StoreUnavailable):
+                store.settle()
 
     def touch(self, source: str, states: Mapping[str, FileState]) -> None:
         self._stores[self._placed(source)].touch(source, states)
