@@ -286,7 +286,7 @@ def test_a_file_that_ends_its_reader_costs_only_itself(tmp_path: Path, monkeypat
         return popen(command, **options)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(subprocess, "Popen", dying)
-    files = list(miner._read_by_children(tmp_path / "tree", ["a.py", "b.py", "c.py"]))
+    files = list(miner._read_by_children(tmp_path / "tree", ["a.py", "b.py", "c.py"], tmp_path / "paths"))
     assert [bool(file.pairs) for file in files] == [False, False, True]
     assert files[1].dropped == {"file crashed its parser": 1}
 

@@ -38,6 +38,7 @@ COMMANDS = {  # command -> module of this package
     "uninstall": "install",
     "db": "db",
     "eval": "evaluate",
+    "train": "train",
     "stats": "health",
     "doctor": "health",
 }

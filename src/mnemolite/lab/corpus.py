@@ -51,7 +51,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tokenised pairs; all arrays have one entry for each."""
+    """Tokenised pairs; arrays have one entry for each. Passages and keys may go on with some that are of no pair."""
 
     queries: Texts
     passages: Texts
@@ -119,8 +119,8 @@ def corpus(
     return Corpus(
         queries.pick(full),
         passages.pick(full),
-        np.array([_key(p.query) for _, p, _ in found], np.uint64)[full],
-        np.array([_key(p.passage) for _, p, _ in found], np.uint64)[full],
+        np.array([key_of(p.query) for _, p, _ in found], np.uint64)[full],
+        np.array([key_of(p.passage) for _, p, _ in found], np.uint64)[full],
         np.array([n for n, _, _ in found], np.int32)[full],
         np.array([places[p.relation] for _, p, _ in found], np.uint8)[full],
     )
@@ -137,7 +137,7 @@ def short_texts(repositories: Sequence[Sequence[Pair]], count: int, seed: int) -
     return random.Random(seed).sample(texts, min(count, len(texts)))
 
 
-def _key(text: str) -> int:
+def key_of(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
@@ -191,9 +191,9 @@ def embed(texts: Texts, rows: Matrix) -> Matrix:
 def reciprocal_ranks(rows: Matrix, data: Corpus) -> Vector:
     """Of each pair's passage among all passages of *data*; a tie counts against it, a second right answer does not."""
     passages = embed(data.passages, rows)
-    everything = np.arange(len(data))
+    everything = np.arange(len(passages))
     ranks: Vector = np.ones(len(data), np.float32)
-    for part in cut(everything, 1024):
+    for part in cut(np.arange(len(data)), 1024):
         scores = embed(data.queries.pick(part), rows) @ passages.T
         own = scores[np.arange(len(part)), part]
         scores[equals(data, part, everything)] = -np.inf

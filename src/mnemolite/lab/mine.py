@@ -21,10 +21,12 @@ from pathlib import Path
 from zlib import crc32
 
 import msgspec
+from msgspec import structs
 
 from mnemolite.errors import MnemoError
 from mnemolite.ingest import walk
 from mnemolite.ingest.chunk import PROSE
+from mnemolite.ingest.git import git_of
 from mnemolite.ingest.languages import language_of
 from mnemolite.ingest.lines import Lines
 from mnemolite.lab.licences import Reserved, reserved_names
@@ -34,6 +36,7 @@ from mnemolite.lab.repository import MAX_FILE_BYTES, Blob, Git, digests, digests
 from mnemolite.lab.selection import capped, dedupe_across, distinct, kept, with_tested
 
 MAX_PAIRS = 20_000  # of one repository
+MAX_TREE_PAIRS = 100_000  # of one's own
 MAX_COMMITS = 300
 MAX_FILES = 3_000  # of one repository, the first by the hash of their paths; more give few pairs that are kept
 FILE_CPU_SECONDS = 10.0
@@ -76,11 +79,31 @@ def mine(
     if mined.refused:
         return mined
     dropped: Counter[str] = Counter()
-    found = list(_of_files(git, blobs, dropped))
-    found += kept(of_commits(git, commits), dropped)
-    found = distinct(with_tested(found), dropped)
-    mined.pairs = capped(found, max_pairs)
-    dropped["over the cap"] = len(found) - len(mined.pairs)
+    found = [*_of_files(git, blobs, dropped), *kept(of_commits(git, commits), dropped)]
+    return _chosen(mined, found, max_pairs, dropped)
+
+
+def mine_tree(root: Path, *, max_pairs: int = MAX_TREE_PAIRS, commits: int = MAX_COMMITS) -> Mined:
+    """
+    Of one's own tree: of its files as they lie there, whatever their licence, and of its history where it has one.
+
+    Paths of pairs are relative to *root*.
+    """
+    dropped: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        found = list(_of_tree(root, Path(scratch, "paths"), dropped))
+    if (history := git_of(root)) is not None:
+        folder, below = history
+        pairs = kept(of_commits(Git(folder), commits), dropped)
+        found += [structs.replace(p, path=p.path[len(below) :]) for p in pairs if p.path.startswith(below)]
+    return _chosen(Mined(), found, max_pairs, dropped)
+
+
+def _chosen(mined: Mined, found: Sequence[Pair], max_pairs: int, dropped: Counter[str]) -> Mined:
+    """*mined* with at most *max_pairs* of *found*, and what became of the others."""
+    worthy = distinct(with_tested(found), dropped)
+    mined.pairs = capped(worthy, max_pairs)
+    dropped["over the cap"] = len(worthy) - len(mined.pairs)
     mined.counts = dict(sorted(Counter(pair.relation.value for pair in mined.pairs).items()))
     mined.dropped = dict(sorted((+dropped).items()))
     return mined
@@ -101,11 +124,18 @@ def _of_files(git: Git, blobs: Iterable[Blob], dropped: Counter[str]) -> Iterato
         root = Path(scratch, "tree")
         root.mkdir()
         _extract(git, blobs, root, dropped)
-        found = walk.Walk(root, max_bytes=MAX_FILE_BYTES)
-        paths = [file.path for file in found if "\n" not in file.path and is_wanted(file.path)]
-        for file in _read_by_children(root, paths):
-            dropped.update(file.dropped)
-            yield from file.pairs
+        yield from _of_tree(root, Path(scratch, "paths"), dropped)
+
+
+def _of_tree(root: Path, listed: Path, dropped: Counter[str]) -> Iterator[Pair]:
+    """*listed* is a file for the names of those that are read."""
+    found = walk.Walk(root, max_bytes=MAX_FILE_BYTES)
+    paths = [file.path for file in found if "\n" not in file.path and is_wanted(file.path)]
+    chosen = sorted(paths, key=lambda path: crc32(path.encode("utf-8", "surrogateescape")))[:MAX_FILES]
+    dropped["file over the cap"] += len(paths) - len(chosen)
+    for file in _read_by_children(root, sorted(chosen), listed):
+        dropped.update(file.dropped)
+        yield from file.pairs
 
 
 def _extract(git: Git, blobs: Iterable[Blob], root: Path, dropped: Counter[str]) -> None:
@@ -123,8 +153,7 @@ def _extract(git: Git, blobs: Iterable[Blob], root: Path, dropped: Counter[str])
             dropped["file cannot be written"] += 1
 
 
-def _read_by_children(root: Path, paths: Sequence[str]) -> Iterator[_File]:
-    listed = root.parent / "paths"
+def _read_by_children(root: Path, paths: Sequence[str], listed: Path) -> Iterator[_File]:
     decode = msgspec.json.Decoder(_File).decode
     start = 0
     while start < len(paths):

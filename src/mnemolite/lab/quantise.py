@@ -18,7 +18,7 @@ from mnemolite.types import Domain
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnemolite.types import Matrix
+    from mnemolite.types import Matrix, Vector
 
 MAX_TOKENS = 1024  # of a text; as the shipped model's
 _CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6)  # of a row's largest component: cutting a lone peak makes the other steps finer
@@ -69,18 +69,35 @@ def pack(codes: NDArray[np.int8]) -> NDArray[np.uint8]:
     return (low | high << 4).astype(np.uint8)
 
 
-def relevance(rows: Matrix, data: Corpus, seed: int = 0) -> Relevance:
+def relevance(rows: Matrix, data: Corpus) -> Relevance:
     """What one in a hundred random pairs reaches (moderate) and half of the true ones (high), as in bench."""
+    cosines, true = _cosines(rows, data)
+    return Relevance(high=_at(true, 0.5), moderate=_at(cosines, _MODERATE))
+
+
+def relevance_like(before: Relevance, old: Matrix, new: Matrix, data: Corpus) -> Relevance:
+    """What as many pairs reach with the table *new* as reached *before* with *old*."""
+    (random, true), (random_now, true_now) = _cosines(old, data), _cosines(new, data)
+    return Relevance(
+        high=_at(true_now, float((true < before.high).mean())),
+        moderate=_at(random_now, float((random < before.moderate).mean())),
+    )
+
+
+def _at(cosines: Vector, share: float) -> float:
+    return round(float(np.quantile(cosines, share)), 3)
+
+
+def _cosines(rows: Matrix, data: Corpus, seed: int = 0) -> tuple[Vector, Vector]:
+    """Of random pairs of a query and a passage, and of the true ones."""
     drawn = np.random.default_rng(seed)
-    passages = embed(data.passages, rows)
+    passages = embed(data.passages, rows)[: len(data)]
     queries = embed(data.queries, rows)
     left, right = drawn.integers(len(data), size=(2, 200_000))
     left, right = left[left != right], right[left != right]
     cuts = [slice(i, i + 10_000) for i in range(0, len(left), 10_000)]
     cosines = np.concatenate([np.einsum("ij,ij->i", queries[left[cut]], passages[right[cut]]) for cut in cuts])
-    moderate = np.quantile(cosines, _MODERATE)
-    high = np.median(np.einsum("ij,ij->i", queries, passages))
-    return Relevance(high=round(float(high), 3), moderate=round(float(moderate), 3))
+    return cosines, np.einsum("ij,ij->i", queries, passages)
 
 
 def read(folder: Path) -> Matrix:
@@ -90,16 +107,24 @@ def read(folder: Path) -> Matrix:
     return restore(codes, scales)
 
 
-def write(folder: Path, rows: Matrix, tokens: Sequence[str], data: Corpus, *, name: str) -> Report:
+def write(
+    folder: Path,
+    rows: Matrix,
+    tokens: Sequence[str],
+    data: Corpus,
+    *,
+    name: str,
+    thresholds: Relevance | None = None,
+) -> Report:
     """
-    Writes the model and measures on *data* what 8 and 4 bits cost.
+    Writes the model, with *thresholds* or those of *data*, and measures on *data* what 8 and 4 bits cost.
 
     The runtime reads 4 bits only; if they ever cost more than the seeds' spread of .01, it has to learn 8.
     """
     folder.mkdir(parents=True, exist_ok=True)
     codes, scales = quantise(rows, 4)
     kept = restore(codes, scales)
-    thresholds = relevance(kept, data)
+    thresholds = thresholds or relevance(kept, data)
     np.save(folder / "vectors.npy", pack(codes))
     np.save(folder / "scales.npy", scales)
     (folder / "vocab.txt").write_bytes("\n".join(tokens).encode())

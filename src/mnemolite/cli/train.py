@@ -1,0 +1,89 @@
+"""train: a model that knows one's own code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from mnemolite.errors import InvalidInput
+from mnemolite.wiring import open_memory, tree_folder
+
+MOST = 6000
+COMMITS = 1000
+
+
+@click.group("train")
+def train_command() -> None:
+    """Have the embedding model learn from your own code; on a CPU, in minutes."""
+
+
+@train_command.command("mine")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file of examples, JSON Lines.")
+@click.option("--most", default=MOST, show_default=True, type=click.IntRange(min=1), help="Examples of one tree.")
+@click.option("--commits", default=COMMITS, show_default=True, type=click.IntRange(min=0), help="The last so many.")
+def mine_command(paths: tuple[str, ...], out: Path, most: int, commits: int) -> None:
+    """
+    Collect questions with known answers from the source trees at PATHS.
+
+    What is said of code in docstrings, comments, headings, names, tests and commits is the question, the chunk of the
+    index it is said of the answer; what the search finds beside it is given as wrong. Nothing leaves this machine.
+    """
+    from mnemolite.lab.examples import Example, mine, write_examples
+
+    examples: list[Example] = []
+    for path in dict.fromkeys(paths):
+        with open_memory(path) as memory:
+            mined = mine(memory, most=most, commits=commits)
+        examples += mined.examples
+        click.echo(f"{path}: {len(mined.examples):,} examples ({_listed(mined.counts)}); {_listed(mined.parts)}")
+        if mined.dropped:
+            click.echo(f"  left out: {_listed(mined.dropped)}", err=True)
+    if not examples:
+        raise InvalidInput(f"nothing is said of code in {', '.join(paths)}; no file was written")
+    write_examples(out, examples)
+
+
+@train_command.command("run")
+@click.argument("examples", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
+@click.option("--in", "here", default=".", help="The tree of examples that name none.")
+@click.option("--start", help="A static model to start from, a folder; the shipped one unless told.")
+@click.option("--name", help="Of the model; that of its folder unless told.")
+@click.option("--epochs", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--rate", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+def run_command(
+    examples: Path, out: Path, here: str, start: str | None, name: str | None, epochs: int, rate: float, seed: int
+) -> None:
+    """
+    Train a static model on EXAMPLES, a file of 'train mine' or of your own, and write it to a folder.
+
+    Files are parted by their path: most are trained on, some choose how much of what was learnt is taken, and those
+    that are left are for 'train eval'.
+    """
+    from mnemolite.embedders.static import SHIPPED
+    from mnemolite.lab.examples import read_examples, resolve
+    from mnemolite.lab.tune import tune
+
+    resolved = resolve(read_examples(examples), tree_folder(here))
+    record = tune(
+        resolved,
+        Path(start) if start else SHIPPED,
+        out,
+        name=name or out.resolve().name,
+        seed=seed,
+        epochs=epochs,
+        rate=rate,
+        say=lambda line: click.echo(line, err=True),
+    )
+    if not record.share:
+        click.echo(f"{out}: nothing that was learnt helps on other files; it is the model as it was")
+    else:
+        click.echo(f"{out}: trained in {record.cpu_seconds:.0f} s of CPU; see what it is worth: mnemolite train eval")
+
+
+def _listed(counts: object) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(Counter(counts).items()))  # type: ignore[call-overload]

@@ -1,0 +1,132 @@
+"""A model that learns from one's own tree: what is mined, what is learnt, what is kept apart."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mnemolite.cli import cli
+from mnemolite.embedders.static import SHIPPED, StaticEmbedder, verify
+from mnemolite.errors import InvalidInput
+from mnemolite.lab import examples as ex
+from mnemolite.lab.tune import Record, cut_passage, read_record
+from mnemolite.wiring import open_memory
+
+SOURCE = Path(__file__).parents[2] / "src" / "mnemolite"
+
+
+def mnemolite(*arguments: object) -> None:
+    cli.main([str(each) for each in arguments], standalone_mode=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of our own source, as somebody's repository; a commit that says what it does."""
+    root = tmp_path_factory.mktemp("own") / "project"
+    for folder in ("ingest", "search", "notes", "lab"):
+        shutil.copytree(SOURCE / folder, root / "src" / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    git(root, "init", "-q")
+    commit(root, "Begin")
+    extra = "def passes(gate, ticket):\n    stamped = gate.stamp(ticket)\n    return stamped is not None\n"
+    (root / "src" / "gate.py").write_text(extra)
+    commit(root, "Let nobody through without a stamp")
+    return root
+
+
+def git(root: Path, *arguments: str) -> None:
+    own = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"]
+    subprocess.run(["git", "-C", root, *own, *arguments], check=True, capture_output=True)
+
+
+def commit(root: Path, message: str) -> None:
+    git(root, "add", "--all")
+    git(root, "commit", "-q", "-m", message)
+
+
+@pytest.fixture(scope="module")
+def mined(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("mined") / "examples.jsonl"
+    mnemolite("train", "mine", project, "--out", file, "--most", 700)
+    return file
+
+
+@pytest.fixture(scope="module")
+def resolved(mined: Path) -> Sequence[ex.Resolved]:
+    return ex.resolve(ex.read_examples(mined), Path("nowhere"))
+
+
+def test_a_line_has_the_three_keys_and_its_chunks_are_those_of_the_index(
+    mined: Path, resolved: Sequence[ex.Resolved]
+) -> None:
+    lines = [json.loads(line) for line in mined.read_text().splitlines()]
+    assert all({"query", "positive_chunk_id", "negative_chunk_ids"} <= line.keys() for line in lines)
+    assert len(resolved) == len(lines)
+    [one] = [one for one in resolved if one.query == "Let nobody through without a stamp"]
+    assert (one.relation, one.positive.path, one.positive.name) == ("commit", "src/gate.py", "passes")
+    said = {one.relation for one in resolved}
+    assert said >= {"docstring", "comment", "name", "commit"}
+
+
+def test_no_file_is_in_two_parts_nor_is_one_shown_as_wrong_in_another(resolved: Sequence[ex.Resolved]) -> None:
+    files: dict[ex.Part, set[str]] = {part: set() for part in ex.Part}
+    for one in resolved:
+        files[one.part] |= {one.positive.path, *(chunk.path for chunk in one.negatives)}
+    train, validation, held_out = files.values()
+    assert train and validation and held_out
+    assert not train & validation and not train & held_out and not validation & held_out
+
+
+def test_the_words_of_a_docstring_are_cut_out_of_its_answer(resolved: Sequence[ex.Resolved]) -> None:
+    documented = [one for one in resolved if one.relation == "docstring"]
+    assert len(documented) > 50
+    left = [one for one in documented if one.query.lower() in " ".join(cut_passage(one).lower().split())]
+    assert len(left) < 0.02 * len(documented)  # what is said twice within a chunk
+
+
+def test_what_is_mined_is_the_same_each_time(mined: Path, project: Path, tmp_path: Path) -> None:
+    mnemolite("train", "mine", project, "--out", tmp_path / "again.jsonl", "--most", 60)
+    again = (tmp_path / "again.jsonl").read_text().splitlines()
+    assert 30 < len(again) <= 60
+    assert set(again) <= set(mined.read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def tuned(mined: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tuned") / "own-1"
+    mnemolite("train", "run", mined, "--out", folder)
+    return folder
+
+
+def test_training_raises_the_rank_of_answers_in_files_it_has_not_seen(tuned: Path) -> None:
+    verify(tuned)
+    record: Record = read_record(tuned)
+    assert record.share > 0
+    assert record.own[f"{record.share:g}"] > record.own["0"] + 0.02
+    assert record.general[f"{record.share:g}"] >= 0.95 * record.general["0"]
+    assert record.start == StaticEmbedder(SHIPPED).space.fingerprint
+    assert StaticEmbedder(tuned).space.fingerprint != record.start
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "holds no example"),
+        ("{}", "line 1 is no"),
+        ('{"query": " ", "positive_chunk_id": 1}', "line 1: the query is empty"),
+        ('{"query": "x", "positive_chunk_id": "x"}', "a chunk's id is a number"),
+        ('{"query": "x", "positive_chunk_id": 999999}', "mine them again"),
+        ('{"query": "the first of them", "positive_chunk_id": 1, "negative_chunk_ids": [2], "more": 0}', "too few"),
+    ],
+)
+def test_what_is_no_example_is_refused_by_its_line(line: str, said: str, project: Path, tmp_path: Path) -> None:
+    with open_memory(project) as memory:
+        memory.index()
+    (tmp_path / "own.jsonl").write_text(line)
+    with pytest.raises(InvalidInput, match=said):
+        mnemolite("train", "run", tmp_path / "own.jsonl", "--in", project, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
