@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mnemolite.cli import cli
 from mnemolite.embedders.static import SHIPPED, StaticEmbedder, verify
-from mnemolite.errors import InvalidInput
+from mnemolite.errors import Conflict, InvalidInput
 from mnemolite.lab import examples as ex
+from mnemolite.lab import held_out, judge
 from mnemolite.lab.tune import Record, cut_passage, read_record
 from mnemolite.wiring import open_memory
 
@@ -110,6 +113,58 @@ def test_training_raises_the_rank_of_answers_in_files_it_has_not_seen(tuned: Pat
     assert record.general[f"{record.share:g}"] >= 0.95 * record.general["0"]
     assert record.start == StaticEmbedder(SHIPPED).space.fingerprint
     assert StaticEmbedder(tuned).space.fingerprint != record.start
+
+
+def test_no_question_stands_in_the_copy_it_is_asked_of(resolved: Sequence[ex.Resolved], project: Path) -> None:
+    with held_out.copies(resolved) as [copy]:
+        texts = {f.relative_to(copy.root).as_posix(): f.read_text() for f in copy.root.rglob("*") if f.is_file()}
+        assert len(copy.questions) > 10
+        words = {path: " ".join(re.findall(r"[^\W_]+", text)).lower() for path, text in texts.items()}
+        for question in copy.questions:
+            asked = " ".join(re.findall(r"[^\W_]+", question.text)).lower()
+            assert not [path for path, said in words.items() if asked in said]
+            assert ex.part_of(question.path) is ex.Part.HELD_OUT
+        cut = next(question for question in copy.questions if question.relation == "docstring")
+        before, after = (project / cut.path).read_text().split("\n"), texts[cut.path].split("\n")
+        assert len(before) == len(after) and before != after
+        own = slice(cut.first_line - 1, cut.last_line)
+        assert before[own] != after[own]
+
+
+def figure(low: float, high: float) -> judge.Figure:
+    middle = (low + high) / 2
+    return judge.Figure(
+        way="search", relation="all", metric="nDCG@10", questions=9, before=0.5, after=0.5 + middle, low=low, high=high
+    )
+
+
+def test_a_model_is_compared_with_the_one_in_use_and_used_only_when_it_is_better(
+    mined: Path, tuned: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInput, match="has not been evaluated"):
+        mnemolite("train", "use", tuned)
+    mnemolite("train", "eval", tuned, mined, "--most", 40, "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["questions"] > 10
+    by_vectors = [f for f in told["figures"] if (f["way"], f["relation"]) == ("vectors alone", "all")]
+    assert [f["metric"] for f in by_vectors] == list(judge.METRICS)
+    assert all(f["before"] != f["after"] and f["low"] <= f["after"] - f["before"] <= f["high"] for f in by_vectors)
+    verdict = msgspec.convert(told | {"helps": None}, judge.Verdict)
+    for low, high, used in ((0.01, 0.05, True), (-0.01, 0.05, False), (-0.05, -0.01, False)):
+        made_up = msgspec.structs.replace(verdict, figures=(figure(low, high),))
+        (tuned / judge.VERDICT).write_bytes(msgspec.json.encode(made_up))
+        if used:
+            mnemolite("train", "use", tuned)
+            assert f"MNEMOLITE_EMBEDDING_MODEL={tuned}" in capsys.readouterr().out
+        else:
+            with pytest.raises(Conflict, match="is not used"):
+                mnemolite("train", "use", tuned)
+    mnemolite("train", "use", tuned, "--force")
+    assert "as you say" in capsys.readouterr().out
+    monkeypatch.setenv("MNEMOLITE_EMBEDDING_MODEL", str(tuned))
+    with pytest.raises(InvalidInput, match="against, another model"):
+        mnemolite("train", "use", tuned)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import click
+import msgspec
+from msgspec import structs
 
 from mnemolite.errors import InvalidInput
+from mnemolite.settings import Settings
 from mnemolite.wiring import open_memory, tree_folder
 
 MOST = 6000
@@ -83,6 +87,54 @@ def run_command(
         click.echo(f"{out}: nothing that was learnt helps on other files; it is the model as it was")
     else:
         click.echo(f"{out}: trained in {record.cpu_seconds:.0f} s of CPU; see what it is worth: mnemolite train eval")
+
+
+@train_command.command("eval")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("examples", type=click.Path(path_type=Path))
+@click.option("--in", "here", default=".", help="The tree of examples that name none.")
+@click.option("--most", default=400, show_default=True, type=click.IntRange(min=1), help="Questions of one tree.")
+@click.option("--json", "as_json", is_flag=True)
+def eval_command(model: Path, examples: Path, here: str, most: int, as_json: bool) -> None:
+    """
+    Compare MODEL with the one in use, on the EXAMPLES of files that neither was trained on.
+
+    They are asked of a copy of their tree in which they do not stand, of the whole search and of vectors alone.
+    Differences have 95 % intervals.
+    """
+    from mnemolite.lab.examples import read_examples, resolve
+    from mnemolite.lab.held_out import copies
+    from mnemolite.lab.judge import judge
+
+    root = tree_folder(here)
+    with copies(resolve(read_examples(examples), root), most=most) as made:
+        verdict = judge(model, made, Settings.load(root))
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(verdict) | {"helps": verdict.helps}))
+        return
+    click.echo(f"{verdict.questions} questions of files that were not trained on")
+    click.echo(f"{'':14}{'of':>11}{'questions':>11}{'metric':>11}{'before':>8}{'after':>8}   difference (95 %)")
+    for f in verdict.figures:
+        span = f"{f.difference:+.3f} ({f.low:+.3f} to {f.high:+.3f})"
+        row = f"{f.way:14}{f.relation:>11}{f.questions:11}{f.metric:>11}{f.before:8.3f}{f.after:8.3f}   {span}"
+        click.echo(row)
+    click.echo(verdict.words)
+
+
+@train_command.command("use")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Also when it is not better, or was not evaluated.")
+def use_command(model: Path, force: bool) -> None:
+    """Say how MODEL is put in use; refused when 'train eval' did not find it better than what is."""
+    from mnemolite.lab.judge import approved
+    from mnemolite.models import check_model, shared_model
+
+    settings = Settings.load(Path.cwd())
+    own = structs.replace(settings, embedding_model=str(model.resolve()))
+    check_model(own)
+    why = approved(model, against=shared_model(settings).space.fingerprint, force=force)
+    click.echo(f"{model}: {why}; use it with:")
+    click.echo(f"export MNEMOLITE_EMBEDDING_MODEL={model.resolve()}; mnemolite index rebuild")
 
 
 def _listed(counts: object) -> str:
