@@ -8,6 +8,7 @@ from hypothesis import settings as hypothesis
 
 from mnemolite.lab.local_postgres import LocalPostgres, local_postgres
 from mnemolite.lab.local_redis import LocalRedis
+from mnemolite.settings import UNPREFIXED
 from mnemolite.stores.postgres_connection import VERSION_TABLE
 from mnemolite.stores.postgres_migrate import Schema
 
@@ -23,7 +24,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     for name in list(os.environ):
-        if name.startswith("MNEMOLITE_") or name in ("DATABASE_URL", "REDIS_URL"):
+        if name.startswith("MNEMOLITE_") or name in ("DATABASE_URL", "REDIS_URL", *map(str.upper, UNPREFIXED)):
             monkeypatch.delenv(name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,16 +11,15 @@ from weakref import WeakValueDictionary
 from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.ports import Embedder
 from mnemolite.settings import Settings
-from mnemolite.types import Role, Space
+from mnemolite.types import Domain, Role, Space
 
 if TYPE_CHECKING:
     from mnemolite.embedders.budget import RamBudget
     from mnemolite.embedders.configuration import Configuration
     from mnemolite.embedders.lazy import LazyEmbedder
     from mnemolite.embedders.library import Library
-    from mnemolite.embedders.manifest import Relevance
 
-_shared: WeakValueDictionary[tuple[Path, float, int], LazyEmbedder] = WeakValueDictionary()  # by what shapes them
+_shared: WeakValueDictionary[tuple[object, ...], LazyEmbedder] = WeakValueDictionary()  # by what shapes them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +45,14 @@ def list_models(settings: Settings) -> list[Entry]:
     from mnemolite.embedders.profiles import PROFILES
     from mnemolite.embedders.static import SHIPPED, read_manifest
 
-    used = model_folder(settings)
+    used = set(configured(settings).values())
     shipped = read_manifest(SHIPPED)
     size = sum(file.bytes for file in shipped.files.values())
     entries = [
         Entry(
             name=shipped.name,
             state="shipped",
-            in_use=used == SHIPPED,
+            in_use=SHIPPED in used,
             dimension=shipped.dimension,
             licence=shipped.licence,
             source="",
@@ -61,12 +60,12 @@ def list_models(settings: Settings) -> list[Entry]:
         )
     ]
     added = _library(settings)
-    entries += [_entry(added.configuration(name), in_use=used == added.path(name)) for name in added.names()]
+    entries += [_entry(added.configuration(name), in_use=added.path(name) in used) for name in added.names()]
     entries += [
         Entry(
             name=name,
             state="known",
-            in_use=used == added.path(name),
+            in_use=added.path(name) in used,
             dimension=profile.dimension,
             licence=profile.licence,
             source=profile.source,
@@ -75,16 +74,17 @@ def list_models(settings: Settings) -> list[Entry]:
         for name, profile in PROFILES.items()
         if name not in added.names()
     ]
-    if not any(entry.in_use for entry in entries):
-        there = used.is_dir()
+    listed = {SHIPPED, *(added.path(entry.name) for entry in entries)}
+    for folder in sorted(used - listed):
+        there = folder.is_dir()
         entries.append(
             Entry(
-                name=used.name,
+                name=folder.name,
                 state="folder" if there else "missing",
                 in_use=True,
-                dimension=_space(used).dimension if there else 0,
+                dimension=_space(folder).dimension if there else 0,
                 licence="",
-                source=str(used),
+                source=str(folder),
                 size=0,
             )
         )
@@ -116,66 +116,86 @@ def add_model(
     given = from_hub(PROFILES[name].source, hub or HUB) if folder is None else from_folder(folder)
     added = _library(settings)
     configuration = added.add(name, given, dimension=dimension, again=again)
-    return _entry(configuration, in_use=model_folder(settings) == added.path(name))
+    return _entry(configuration, in_use=added.path(name) in configured(settings).values())
 
 
-def model_folder(settings: Settings) -> Path:
+def model_folder(settings: Settings, domain: Domain = Domain.HYBRID) -> Path:
     """Of the configured model, whether it is there or not: the shipped one's, that of an added one, or any other."""
     from mnemolite.embedders.static import SHIPPED
 
-    given = settings.embedding_model
+    own = {Domain.TEXT: settings.text_embedding_model, Domain.CODE: settings.code_embedding_model}
+    given = own.get(domain) or settings.embedding_model
     if not given:
         return SHIPPED
     folder = Path(given).expanduser()
+    if "/" in given and not folder.is_dir():
+        from mnemolite.embedders.profiles import PROFILES
+
+        given = next((profile.name for profile in PROFILES.values() if profile.source == given), given)
+        folder = Path(given).expanduser()
     added = _added(settings) / given
     is_name = folder.name == given and given[0] not in ".~"
     return added if is_name and (added.is_dir() or not folder.is_dir()) else folder
 
 
-def relevance(settings: Settings) -> Relevance:
-    """What a cosine means to the configured model."""
-    folder = model_folder(settings)
-    if _is_onnx(folder):
-        from mnemolite.embedders.configuration import read_configuration
-
-        return read_configuration(folder).relevance
-    from mnemolite.embedders.static import read_manifest
-
-    return read_manifest(folder).relevance
+def load_model(settings: Settings, domain: Domain = Domain.HYBRID) -> Embedder:
+    """The model configured for *domain*, in this process, for as long as it is held."""
+    return _load(model_folder(settings, domain))
 
 
-def load_model(settings: Settings) -> Embedder:
-    """The configured model, in this process, for as long as it is held."""
-    return _load(model_folder(settings))
-
-
-def check_model(settings: Settings) -> Space:
+def check_model(settings: Settings, domain: Domain = Domain.HYBRID) -> Space:
     """
-    Compares the configured model's files with its manifest where it has one, and has it embed a text.
+    Compares the files of the model configured for *domain* with its manifest where it has one, and has it embed a text.
 
     Raises:
         EmbedderUnavailable: it cannot be used.
     """
-    folder = model_folder(settings)
+    folder = model_folder(settings, domain)
     if _is_onnx(folder):
         from mnemolite.embedders.library import verify
     else:
         from mnemolite.embedders.static import verify
     verify(folder)
-    embedder = load_model(settings)
+    embedder = _load(folder)
     embedder.embed(["check"], Role.QUERY)
     return embedder.space
 
 
-def shared_model(settings: Settings) -> LazyEmbedder:
-    """The configured model: one for all memories of a process that use it."""
+def configured(settings: Settings) -> dict[Domain, Path]:
+    """The folders of the configured models: of one for everything, or of those of text and of code."""
+    text, code = (model_folder(settings, domain) for domain in (Domain.TEXT, Domain.CODE))
+    return {Domain.HYBRID: text} if text == code else {Domain.TEXT: text, Domain.CODE: code}
+
+
+def shared_models(settings: Settings) -> list[LazyEmbedder]:
+    """The configured models, that of text first: the same for all memories of a process that use them."""
+    wanted = {
+        Domain.TEXT: {settings.embedding_dimension},
+        Domain.CODE: {settings.code_embedding_dimension},
+        Domain.HYBRID: {settings.embedding_dimension, settings.code_embedding_dimension},
+    }
+    return [
+        _shared_model(settings, folder, domain, wanted[domain] - {0}) for domain, folder in configured(settings).items()
+    ]
+
+
+def _shared_model(settings: Settings, folder: Path, domain: Domain, dimensions: set[int]) -> LazyEmbedder:
     from mnemolite.embedders.static import SHIPPED
 
-    folder, idle_seconds = model_folder(settings), 60 * settings.perf_model_idle_timeout_minutes
-    key = folder.absolute(), idle_seconds, settings.ram_budget_mb
+    def describe() -> Space:
+        space = _space(folder)
+        if wrong := dimensions - {space.dimension}:
+            raise InvalidInput(
+                f"an embedding dimension of {min(wrong)} is configured, and {space.model} makes {space.dimension};"
+                " unset it, or 'mnemolite models add --dimension' the model cut to it"
+            )
+        return space if domain is Domain.HYBRID else replace(space, domain=domain)
+
+    idle_seconds = 60 * settings.perf_model_idle_timeout_minutes
+    key = folder.absolute(), domain, *sorted(dimensions), idle_seconds, settings.ram_budget_mb
     if (shared := _shared.get(key)) is None:
         shared = _budget(settings.ram_budget_mb).embedder(
-            lambda: _space(folder),
+            describe,
             lambda: _load(folder, to_be_unloaded=idle_seconds > 0),
             lambda: _size(folder),
             idle_seconds=idle_seconds,

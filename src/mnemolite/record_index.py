@@ -94,9 +94,8 @@ class RecordIndex:
             return self.index_missing([embedder.space for embedder in self._embedders])
 
     def _is_foreign(self, spaces: Sequence[Space]) -> bool:
-        """Whether the store holds vectors of a domain made by another model."""
-        own = {space.domain: space for space in spaces}
-        return any(own.get(stored.domain, stored) != stored for stored in self._store.spaces())
+        """Whether the store holds vectors made by another model."""
+        return bool(spaces) and any(stored not in spaces for stored in self._store.spaces())
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

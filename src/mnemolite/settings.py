@@ -3,7 +3,7 @@ One validated, frozen object; the only reader of the environment.
 
 Order, the later wins: defaults, the user's file, the tree's ``mnemolite.toml``, ``.env`` beside it, the environment.
 In files a setting has its own name; in the environment it is in capitals behind ``MNEMOLITE_``. ``DATABASE_URL`` and
-``REDIS_URL`` are read too, where they are of a kind we know.
+``REDIS_URL`` are read too, where they are of a kind we know, and so are the names in UNPREFIXED.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ FILE = "mnemolite.toml"
 POSTGRES = ("postgresql://", "postgres://")
 REDIS = ("redis://", "rediss://", "unix://")
 
+UNPREFIXED = (
+    "embedding_model",
+    "text_embedding_model",
+    "code_embedding_model",
+    "embedding_dimension",
+    "code_embedding_dimension",
+)
+
 _SECRET = {"database_url", "database_shards", "redis_url", "reranker_api_key", "broker_url", "webhook_secret"}
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
@@ -38,7 +46,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data_dir: str = ""  # where notes and events are; "" is the platform's folder for a user's data
     repository: str = ""  # what a tree is called in a database that many share; "" is the name of its folder
     project: str = ""  # of notes; "" is the name of the git repository's or the tree's folder
-    embedding_model: str = ""  # folder of one, static or in ONNX; "" is the shipped one
+    embedding_model: str = ""  # name or folder of one, static or in ONNX; "" is the shipped one
+    text_embedding_model: str = ""  # that of prose, where it is another than that of code; "" is embedding_model
+    code_embedding_model: str = ""
+    embedding_dimension: Annotated[int, Meta(ge=0)] = 0  # a model of another is refused; 0 is whatever it makes
+    code_embedding_dimension: Annotated[int, Meta(ge=0)] = 0  # that of the model of code
     max_file_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
     allow_secrets: bool = False  # index keys, tokens and passwords as they are
     workers: Annotated[int, Meta(ge=0, le=64)] = 0  # parser processes; 0 is one for each core, at most 8
@@ -122,6 +134,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         for name, kinds in (("database_url", POSTGRES), ("redis_url", REDIS)):
             if (url := environ.get(name.upper(), "")).startswith(kinds):  # of another kind, it is another program's
                 values |= cls._check({name: url}, f"the environment's {name.upper()}")
+        for name in UNPREFIXED:
+            if value := environ.get(name.upper()):
+                values |= cls._check({name: value}, "the environment")
         values |= cls._check(_named(environ), "the environment")
         if values.get("database_shards") and not values.get("database_url"):
             raise InvalidInput("database_shards is set without database_url, which names the database they belong to")
@@ -168,7 +183,8 @@ def _confined(values: dict[str, Any], file: Path) -> dict[str, Any]:
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who reads the code")
         if name in ("database_url", "database_shards", "redis_url", "broker_url"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who keeps what is asked")
-    for name in {"index_dir", "embedding_model", "data_dir"} & values.keys():
+    models = {"embedding_model", "text_embedding_model", "code_embedding_model"}
+    for name in ({"index_dir", "data_dir"} | models) & values.keys():
         given = Path(values[name])
         if name == "data_dir" or given.is_absolute() or ".." in given.parts or given.parts[:1] == ("~",):
             raise InvalidInput(f"{name} in {file} points outside the tree; only the user's own settings may")

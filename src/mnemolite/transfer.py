@@ -60,7 +60,7 @@ def copy_tree(origin: Store, target: Store, told: Callable[[int, int], None]) ->
     """
     copied, digests = Copied(), hashlib.blake2b(digest_size=16)
     with origin.writer(TREE), target.writer(TREE):
-        if _foreign(target, origin.spaces()):
+        if _foreign(target.spaces(), origin.spaces()):
             target.clear()
         wanted = sorted(origin.files(TREE))
         if gone := target.files(TREE).keys() - set(wanted):
@@ -166,15 +166,15 @@ def _documents_of(notes: Iterable[Note], origin: Store, target: Store) -> dict[s
 
 def _fitting(items: Iterable[Indexed], target: Store) -> Iterator[Indexed]:
     """*items* without vectors that *target*, which has another model's, would refuse: it makes its own when asked."""
-    held = {space.domain: space for space in target.spaces()}
+    held = target.spaces()
     for item in items:
-        vectors = {space: rows for space, rows in item.vectors.items() if held.get(space.domain, space) == space}
+        vectors = {space: rows for space, rows in item.vectors.items() if not _foreign(held, [space])}
         yield replace(item, vectors=vectors)
 
 
-def _foreign(store: Store, spaces: Sequence[Space]) -> bool:
-    own = {space.domain: space for space in spaces}
-    return any(own.get(held.domain, held) != held for held in store.spaces())
+def _foreign(held: Sequence[Space], spaces: Sequence[Space]) -> bool:
+    """Whether vectors of *spaces* cannot be put beside those *held*."""
+    return any(one != other and one.domain.overlaps(other.domain) for one in held for other in spaces)
 
 
 def _check_documents(items: Sequence[Indexed], store: Store) -> None:

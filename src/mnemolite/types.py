@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # numpy costs 70 ms to import, and many commands need none of
 MAX_LIMIT = 1000
 TREE = "."  # what a store of one tree alone calls its source, so that a renamed folder is still the same
 MAX_POOL = 10_000
+PROSE = frozenset(
+    {"markdown", "rst", "asciidoc", "org", "latex", "text", "note", "event"}
+)  # languages; others are code
 Text = str | tuple[int, ...]  # to embed: a text, or the ids its model's tokenizer gives for one
 Ranking = list[tuple[int, float]]  # (chunk id, score), best first, higher is better
 
@@ -31,6 +34,18 @@ class Domain(StrEnum):
     TEXT = "text"
     CODE = "code"
     HYBRID = "hybrid"
+
+    def overlaps(self, other: Domain) -> bool:
+        """Whether there are texts that both are for: two models of such domains cannot serve one index at once."""
+        return self is other or Domain.HYBRID in (self, other)
+
+    def serves(self, domains: Collection[Domain]) -> bool:
+        return self is Domain.HYBRID or self in domains
+
+
+_BOTH = frozenset({Domain.TEXT, Domain.CODE})
+_TEXT = frozenset({Domain.TEXT})
+_CODE = frozenset({Domain.CODE})
 
 
 class Role(StrEnum):
@@ -134,6 +149,13 @@ class Chunk:
     symbols: tuple[str, ...] = ()  # names of all definitions inside, its own included
     id: int = 0  # given by the store; 0 before
 
+    @property
+    def domains(self) -> frozenset[Domain]:
+        """Where it is to be found by meaning: code that says in words what it does, as prose too."""
+        if self.language in PROSE:
+            return _TEXT
+        return _BOTH if self.docstring else _CODE
+
 
 class Card(NamedTuple):
     """What ranking has to know of a chunk; a tuple, for a hundred are read for ten that are shown."""
@@ -154,7 +176,8 @@ class Indexed:
     document: Document
     chunks: tuple[Chunk, ...]
     digests: tuple[bytes, ...]  # of the passage each chunk's vectors were made from, one per chunk
-    vectors: Mapping[Space, Matrix]  # one (len(chunks), dimension) matrix per space
+    # one (len(chunks), dimension) matrix per space; a zero row where nothing of a chunk is to be found in it
+    vectors: Mapping[Space, Matrix]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +204,11 @@ class Scope:
 
     def __bool__(self) -> bool:
         return self != Scope()
+
+    @property
+    def domains(self) -> frozenset[Domain]:
+        """Of the chunks that may be in it; code may have prose."""
+        return _TEXT if self.languages and PROSE.issuperset(self.languages) else _BOTH
 
 
 @dataclass(frozen=True, kw_only=True)

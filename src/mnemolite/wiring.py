@@ -14,7 +14,7 @@ from msgspec import structs
 from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
-from mnemolite.models import shared_model
+from mnemolite.models import shared_models
 from mnemolite.ports import Cache, Embedder, EventStore, JobStore, NoteStore, Queue, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.stores.federated import FederatedIndex, Member
@@ -261,7 +261,8 @@ def _main_checkout(worktree: Path, mark: Path) -> Path:
 def _records(
     settings: Settings, embedders: Sequence[Embedder], *projects: str, everywhere: bool = False
 ) -> Callable[[bool], Records | None]:
-    """What opens the user's notes and events, once they are needed."""
+    """What opens the user's notes and events, once they are needed. They are prose: the model of text is theirs."""
+    embedders = embedders[:1]
 
     def opened(create: bool) -> Records | None:
         kept = record_stores(settings, create=create)
@@ -429,12 +430,12 @@ def _embedders(settings: Settings, *, serving: bool = False) -> list[Embedder]:
     from mnemolite.caches.embeddings import EmbeddingCache
     from mnemolite.embedders.cached import CachedEmbedder
 
-    embedder = shared_model(settings)
+    embedders = shared_models(settings)
     if not settings.perf_cache_max_size:
-        return [embedder]
+        return list(embedders)
     shared = _redis(settings) if serving and settings.redis_url else None
     cache = EmbeddingCache(settings.perf_cache_max_size, settings.perf_cache_ttl_seconds, behind=shared)
-    return [CachedEmbedder(embedder, cache)]
+    return [CachedEmbedder(embedder, cache) for embedder in embedders]
 
 
 def _redis(settings: Settings) -> Cache:

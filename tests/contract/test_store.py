@@ -356,13 +356,33 @@ def test_vectors_of_two_models_never_meet(store: Store, other: Space) -> None:
 
 
 def test_two_domains_live_side_by_side(store: Store) -> None:
+    text, code = replace(SPACE, domain=Domain.TEXT), Space(domain=Domain.CODE, model="c", dimension=5, fingerprint="1")
+    both = indexed("a.py", "prose\nstatement\nwith a docstring")
+    vectors = {text: both.vectors[SPACE] * [[1], [0], [1]], code: np.eye(3, 5) * [[0], [1], [1]]}
+    both = replace(both, vectors={space: rows.astype(np.float32) for space, rows in vectors.items()})
+    store.put([both])
+    assert set(store.spaces()) == {text, code}
+    assert store.stats().vectors == {"letters (26)": 2, "c (5)": 2}
+    found = {
+        space: set(texts(store, store.nearest(space, np.ones(space.dimension, np.float32), EVERYWHERE, 5)))
+        for space in (text, code)
+    }
+    assert found == {text: {"prose", "with a docstring"}, code: {"statement", "with a docstring"}}
+    [again] = store.documents("s", ["a.py"])
+    for space in (text, code):
+        assert again.vectors[space] == pytest.approx(both.vectors[space], abs=1e-3)
+    assert not store.known_vectors(text, [b"statement"])[b"statement"].any()
+    assert store.check() == []
+
+
+def test_one_model_for_all_and_another_for_code_never_serve_one_index(store: Store) -> None:
     code = Space(domain=Domain.CODE, model="c", dimension=26, fingerprint="1")
-    store.put([indexed("a.py", "one"), document(chunk("b.py", "two", 1), space=code)])
-    assert set(store.spaces()) == {SPACE, code}
-    assert near(store, "two") == ["one"]
-    assert texts(store, store.nearest(code, np.array(letters("two"), np.float32), EVERYWHERE, 5)) == ["two"]
-    text = Space(domain=Domain.TEXT, model="t", dimension=26, fingerprint="1")
-    assert store.nearest(text, np.ones(26, np.float32), EVERYWHERE, 5) == []
+    store.put([indexed("a.py", "one")])
+    with pytest.raises(SpaceMismatch, match=r"letters .* c "):
+        store.nearest(code, np.ones(26, np.float32), EVERYWHERE, 5)
+    with pytest.raises(SpaceMismatch):
+        store.put([document(chunk("b.py", "two", 1), space=code)])
+    assert store.spaces() == [SPACE]
 
 
 def test_a_space_without_vectors_makes_way_for_another_model(store: Store) -> None:

@@ -17,10 +17,12 @@ import pytest
 from mnemolite.embedders.hashing import HashingEmbedder
 from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound, SpaceMismatch
 from mnemolite.ingest import pipeline
+from mnemolite.lab.onnx_export import export
+from mnemolite.lab.random_model import write_bert
 from mnemolite.memory import Memory, Tree
 from mnemolite.settings import Settings
 from mnemolite.stores.sqlite import SqliteStore
-from mnemolite.types import Domain, Query, Role, Scope, Text
+from mnemolite.types import Domain, Kind, Query, Role, Scope, Text
 from mnemolite.wiring import open_memory
 
 if TYPE_CHECKING:
@@ -224,6 +226,55 @@ def test_two_models_make_two_spaces_and_both_rank(tree: Path) -> None:
         assert {"text", "code"} <= set(hit.ranks)
         assert {space.dimension for space in store.spaces()} == {48, 96}
         assert memory.embed("x y", Domain.CODE).shape == (96,)
+
+
+@pytest.fixture
+def two_models(tree: Path) -> Iterator[Memory]:
+    (tree / "auth" / "bare.py").write_text("def strip_address(address):\n    return address.strip()\n")
+    embedders = [Counting(48, Domain.TEXT, "words"), Counting(96, Domain.CODE, "code")]
+    store = SqliteStore(None)
+    with Memory([Tree(tree, store)], store, embedders, Settings(workers=1, fresh_seconds=0)) as memory:
+        memory.index()
+        yield memory
+
+
+def test_a_chunk_is_embedded_in_the_spaces_that_its_text_calls_for(two_models: Memory) -> None:
+    [tree] = two_models.trees
+    places = {"prose": ("docs/refunds.md", 3), "described": ("auth/email.py", 8), "bare": ("auth/bare.py", 1)}
+    found = {}
+    for what, (path, line) in places.items():
+        chunk = tree.store.chunk_at(path, line)
+        assert chunk is not None
+        vectors = {e.space.domain: tree.store.vector(e.space, chunk.id) for e in two_models.embedders}
+        found[what] = {str(domain) for domain, vector in vectors.items() if vector is not None and vector.any()}
+    assert found == {"prose": {"text"}, "described": {"text", "code"}, "bare": {"code"}}
+    embedded = sum(embedder.passages for embedder in two_models.embedders if isinstance(embedder, Counting))
+    assert embedded == sum(tree.store.stats().vectors.values())
+    assert {"text", "code"} <= set(two_models.search("validate email").hits[0].ranks)
+
+
+def test_a_query_is_embedded_only_where_its_scope_can_have_chunks(two_models: Memory) -> None:
+    code = two_models.embedder(Domain.CODE)
+    assert isinstance(code, Counting)
+    code.broken = True
+    results = two_models.search(Query(text="disputed payment", scope=Scope(languages=("markdown",))))
+    assert (results.degraded, set(results.hits[0].ranks)) == ((), {"lexical", "text"})
+    results = two_models.search("disputed payment")  # of the model that is there, and of the words
+    assert "out to lunch" in results.degraded[0]
+    assert results.hits[0].chunk.path == "docs/refunds.md"
+    assert "text" in results.hits[0].ranks
+
+
+def test_notes_are_prose(tree: Path, tmp_path: Path) -> None:
+    write_bert(tmp_path, ["[UNK]", "mail"], positions=600)
+    export(tmp_path, tmp_path / "text")
+    settings = Settings(text_embedding_model=str(tmp_path / "text"), data_dir=str(tmp_path), workers=1)
+    with open_memory(tree, settings=settings) as memory:
+        assert [embedder.space.domain for embedder in memory.embedders] == [Domain.TEXT, Domain.CODE]
+        memory.notes.add("mail is lost", "mail mail", kind=Kind.PITFALL)
+        assert [space.domain for space in memory.notes.index.spaces()] == [Domain.TEXT]
+        assert memory.search("mail").notes
+        assert set(memory.search("validate email mail").hits[0].ranks) >= {"text", "code"}
 
 
 def test_similar_leaves_the_chunk_itself_out(memory: Memory) -> None:

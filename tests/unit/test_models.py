@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from tokenizers import Tokenizer, processors
 
 from mnemolite.embedders.configuration import MANIFEST
@@ -22,9 +23,9 @@ from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput
 from mnemolite.lab.bert import Bert, read_bert
 from mnemolite.lab.onnx_export import export
 from mnemolite.lab.random_model import write_bert, write_nomic
-from mnemolite.models import add_model, check_model, list_models, load_model
+from mnemolite.models import add_model, check_model, list_models, load_model, shared_models
 from mnemolite.settings import Settings
-from mnemolite.types import Role
+from mnemolite.types import Domain, Role
 from mnemolite.wiring import open_memory
 
 WORDS = "[UNK] <s> </s> <pad> read a file mail search_query search_document :".split()
@@ -158,6 +159,32 @@ def test_one_that_is_chosen_but_missing_leaves_the_words(settings: Settings, tre
         [why] = memory.search("where is mail checked", freshness="skip").degraded
         assert "there is no embedding model at " in why
         assert "'mnemolite models list'" in why
+
+
+def test_text_and_code_may_have_models_of_their_own(published: dict[str, Path], settings: Settings) -> None:
+    add_model(settings, NOMIC, published[NOMIC])
+    tiny = str(published["tiny"])
+    text, code = shared_models(replace(settings, text_embedding_model=NOMIC, code_embedding_model=tiny))
+    assert (text.space.domain, text.space.dimension) == (Domain.TEXT, 768)
+    assert (code.space.domain, code.space.dimension) == (Domain.CODE, 8)
+    [alone] = shared_models(replace(settings, text_embedding_model=tiny, code_embedding_model=tiny))
+    assert alone.space == load_model(using(settings, tiny)).space
+    [published_name] = shared_models(using(settings, PROFILES[NOMIC].source))
+    assert published_name.space.model == NOMIC
+    in_use = [e.name for e in list_models(replace(settings, code_embedding_model=NOMIC)) if e.in_use]
+    assert len(in_use) == 2
+    assert NOMIC in in_use
+
+
+@pytest.mark.parametrize("name", ["embedding_dimension", "code_embedding_dimension"])
+def test_a_dimension_that_the_model_has_not_is_refused(
+    name: str, published: dict[str, Path], settings: Settings
+) -> None:
+    tiny = using(settings, str(published["tiny"]))
+    assert [model.space.dimension for model in shared_models(replace(tiny, **{name: 8}))] == [8]
+    [wrong] = shared_models(replace(tiny, **{name: 768}))
+    with pytest.raises(InvalidInput, match=r"768 is configured, and .* makes 8; unset"):
+        _ = wrong.space
 
 
 def test_those_that_are_there_and_those_that_could_be_are_listed(

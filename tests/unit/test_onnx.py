@@ -25,7 +25,6 @@ from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.lab.onnx_export import export
 from mnemolite.lab.random_model import write_bert
 from mnemolite.lab.teacher import Teacher
-from mnemolite.models import relevance
 from mnemolite.onnx_model import BATCH_TOKENS
 from mnemolite.settings import Settings
 from mnemolite.types import Role
@@ -300,10 +299,11 @@ def test_the_command_line_says_on_stderr_that_a_model_is_loaded(folder: Path, tr
 
 
 def test_what_a_cosine_means_may_stand_beside_the_model(folder: Path) -> None:
-    settings = Settings(embedding_model=str(folder))
-    assert 0 < relevance(settings).moderate < relevance(settings).high < 1
+    space = OnnxEmbedder(folder).space
+    assert 0 < space.moderate < space.high < 1
     write(folder, "relevance.json", high=0.9, moderate=0.8)
-    assert (relevance(settings).high, relevance(settings).moderate) == (0.9, 0.8)
+    space = OnnxEmbedder(folder).space
+    assert (space.high, space.moderate) == (0.9, 0.8)
 
 
 def test_tokens_are_embedded_as_their_text_is(folder: Path) -> None:

@@ -138,6 +138,19 @@ def test_shards_are_named_databases_of_a_database(environ: dict[str, str]) -> No
             shard_urls(read(f"{name}=postgresql://h/1 a=postgresql://h/2 "))
 
 
+def test_models_go_by_the_names_that_others_know_them_by(tmp_path: Path, environ: dict[str, str]) -> None:
+    names = {"EMBEDDING_MODEL": "a", "CODE_EMBEDDING_MODEL": "b", "CODE_EMBEDDING_DIMENSION": "768"}
+    settings = Settings.load(tmp_path, environ | names)
+    assert (settings.embedding_model, settings.code_embedding_model, settings.code_embedding_dimension) == (
+        "a",
+        "b",
+        768,
+    )
+    assert Settings.load(tmp_path, environ | names | {"MNEMOLITE_EMBEDDING_MODEL": "c"}).embedding_model == "c"
+    with pytest.raises(InvalidInput, match="embedding_dimension in the environment is 'many'"):
+        Settings.load(tmp_path, environ | {"EMBEDDING_DIMENSION": "many"})
+
+
 def test_a_key_is_never_shown(environ: dict[str, str]) -> None:
     settings = Settings.load(None, {**environ, "MNEMOLITE_RERANKER_API_KEY": "sk-secret"})
     assert settings.reranker_api_key == "sk-secret"

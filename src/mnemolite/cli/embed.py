@@ -8,8 +8,6 @@ import time
 
 import click
 
-from mnemolite.models import relevance
-from mnemolite.settings import Settings
 from mnemolite.types import Domain
 from mnemolite.wiring import open_models
 
@@ -49,10 +47,10 @@ def similarity_command(query: str, code: str) -> None:
     """Print the cosine of QUERY and CODE (either may be '-', read from stdin), and what it means for this model."""
     memory = open_models()
     cosine = memory.similarity(_text(query), _text(code))
-    thresholds = relevance(Settings.load())
-    if cosine > thresholds.high:
+    space = memory.space(Domain.CODE)
+    if cosine > space.high:
         word = click.style("highly relevant", fg="green")
-    elif cosine > thresholds.moderate:
+    elif cosine > space.moderate:
         word = click.style("moderately relevant", fg="yellow")
     else:
         word = click.style("not relevant", fg="red")

@@ -12,7 +12,7 @@ import click
 from mnemolite import __version__
 from mnemolite.errors import MnemoError
 from mnemolite.memory import Memory
-from mnemolite.models import check_model
+from mnemolite.models import check_model, configured
 from mnemolite.ram import resident_bytes
 from mnemolite.settings import Settings
 from mnemolite.wiring import find_root, open_memory, open_notes, tree_folder
@@ -105,8 +105,8 @@ def _checks(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def _model(settings: Settings) -> str:
-    space = check_model(settings)
-    return f"{space.model}, {space.dimension} dimensions, as it should be"
+    spaces = [check_model(settings, domain) for domain in configured(settings)]
+    return f"{'; '.join(f'{space.model}, {space.dimension} dimensions' for space in spaces)}, as it should be"
 
 
 def _grammars() -> str:

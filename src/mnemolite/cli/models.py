@@ -11,8 +11,9 @@ import click
 import msgspec
 
 from mnemolite.errors import InvalidInput
-from mnemolite.models import Entry, add_model, check_model, list_models, load_model
+from mnemolite.models import Entry, add_model, check_model, configured, list_models, load_model
 from mnemolite.settings import Settings
+from mnemolite.types import Domain
 
 
 @click.group("models")
@@ -60,26 +61,27 @@ def add_command(name: str, folder: Path | None, dimension: int | None, again: bo
 @click.option("--against", help="Another model, whose vectors of the same texts should be the same.")
 def check_command(model: str | None, against: str | None) -> None:
     """
-    Whether MODEL, a name or a folder, can be used, and what a text costs; without MODEL, the one in use.
+    Whether MODEL, a name or a folder, can be used, and what a text costs; without MODEL, each in use.
 
     Its files are compared with what was recorded when it was added.
     """
     from mnemolite.lab.compare import cost, lowest_cosine
 
     settings = _using(Settings.load(Path.cwd()), model)
-    space = check_model(settings)
-    click.echo(f"{space.model}, {space.dimension} dimensions, fingerprint {space.fingerprint}: as it should be")
-    start = time.process_time()
-    embedder = load_model(settings)
-    click.echo(f"loading: {time.process_time() - start:.2f} s of CPU")
-    found = cost(embedder)
-    click.echo(f"a text: {found.together:.2f} ms of CPU among others, {found.alone:.2f} ms alone")
-    click.echo(f"the texts beside it move a component by at most {found.batch_error:.1e}")
-    if against is not None:
-        other = load_model(_using(settings, against))
-        if other.space.dimension != space.dimension:
-            raise InvalidInput(f"{against} has {other.space.dimension} dimensions, not {space.dimension}")
-        click.echo(f"lowest cosine with {against}: {lowest_cosine(embedder, other):.6f}")
+    for domain in [Domain.HYBRID] if model else configured(settings):
+        space = check_model(settings, domain)
+        click.echo(f"{space.model}, {space.dimension} dimensions, fingerprint {space.fingerprint}: as it should be")
+        start = time.process_time()
+        embedder = load_model(settings, domain)
+        click.echo(f"loading: {time.process_time() - start:.2f} s of CPU")
+        found = cost(embedder)
+        click.echo(f"a text: {found.together:.2f} ms of CPU among others, {found.alone:.2f} ms alone")
+        click.echo(f"the texts beside it move a component by at most {found.batch_error:.1e}")
+        if against is not None:
+            other = load_model(_using(settings, against))
+            if other.space.dimension != space.dimension:
+                raise InvalidInput(f"{against} has {other.space.dimension} dimensions, not {space.dimension}")
+            click.echo(f"lowest cosine with {against}: {lowest_cosine(embedder, other):.6f}")
 
 
 @models_command.command("export")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mnemolite.ingest.passage import digest, passage
 from mnemolite.ingest.walk import Reason, Walk
 from mnemolite.ports import Embedder, Store
-from mnemolite.types import Chunk, Document, FileState, Indexed, Role, Space
+from mnemolite.types import Chunk, Document, Domain, FileState, Indexed, Role, Space
 
 if TYPE_CHECKING:
     from mnemolite.ingest.parser import Parsed, Parser
@@ -231,24 +231,30 @@ def embed(
     import numpy as np
 
     passages: dict[bytes, str] = {}
+    domains: defaultdict[bytes, set[Domain]] = defaultdict(set)  # that each passage is to be found in
     digests: list[tuple[bytes, ...]] = []
     for _, chunks in documents:
         texts_of_document = [passage(chunk) for chunk in chunks]
         digests.append(tuple(map(digest, texts_of_document)))
         passages.update(zip(digests[-1], texts_of_document, strict=True))
+        for chunk, key in zip(chunks, digests[-1], strict=True):
+            domains[key] |= chunk.domains
     vectors: dict[Space, list[Matrix]] = {}
     texts = 0
     for embedder in embedders:
         space = embedder.space
-        found = dict(store.known_vectors(space, list(passages)))
+        wanted = [key for key in passages if space.domain.serves(domains[key])]
+        found = {key: vector for key, vector in store.known_vectors(space, wanted).items() if vector.any()}
         for (document, _), keys in zip(documents, digests, strict=True):
             if len(keys) == 1 and (vector := given.get(space, {}).get(document.path)) is not None:
                 found[keys[0]] = vector
-        missing = [key for key in passages if key not in found]
-        found.update(zip(missing, embedder.embed([passages[key] for key in missing], Role.PASSAGE), strict=True))
+        if missing := [key for key in wanted if key not in found]:
+            found.update(zip(missing, embedder.embed([passages[key] for key in missing], Role.PASSAGE), strict=True))
         texts += len(missing)
-        empty = np.zeros((0, space.dimension), np.float32)
-        vectors[space] = [np.stack([found[key] for key in keys]) if keys else empty for keys in digests]
+        empty = np.zeros((1, space.dimension), np.float32)
+        vectors[space] = [
+            np.stack([found.get(key, empty[0]) for key in keys]) if keys else empty[:0] for keys in digests
+        ]
     indexed = [
         Indexed(
             document=document,

@@ -47,6 +47,8 @@ def retrieve(query: Query, intent: Intent, store: Index, embedders: Sequence[Emb
     for embedder in embedders if query.vector else ():
         try:
             space = embedder.space
+            if not space.domain.serves(query.scope.domains):
+                continue
             start = time.perf_counter()
             vector = _vector(query, embedder, space)
             embedded = time.perf_counter()

@@ -73,7 +73,7 @@ def similar(id: int, store: Store, embedders: Sequence[Embedder], scope: Scope, 
     lists: dict[str, Ranking] = {}
     for embedder in embedders:
         vector = store.vector(embedder.space, id)
-        if vector is not None:
+        if vector is not None and vector.any():
             ranking = store.nearest(embedder.space, vector, scope, limit + 1)
             lists[embedder.space.list_name] = [found for found in ranking if found[0] != id]
     hits = _load(fuse(lists, dict.fromkeys(lists, 1.0), limit), store)

@@ -158,7 +158,8 @@ def _of_jobs(backlog: Backlog) -> Iterator[Metric]:
 
 def caches(memory: Memory) -> list[EmbeddingCache]:
     """Those in front of the models."""
-    return [cache for each in memory.embedders if (cache := getattr(each, "cache", None)) is not None]
+    found = (getattr(each, "cache", None) for each in memory.embedders)
+    return list(dict.fromkeys(cache for cache in found if cache is not None))  # models of text and of code share one
 
 
 def shards(memory: Memory) -> Shards | None:

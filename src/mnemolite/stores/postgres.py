@@ -335,7 +335,7 @@ class PostgresStore:
             kinds = count(f"SELECT kind, count(*) {of_chunks} GROUP BY 1 ORDER BY 2 DESC, 1")
             vectors = {}
             for stored in self._read(connection).spaces.values():
-                counted = count(f"SELECT '', count(*) FROM {stored.table} WHERE source = ANY(%s)")[""]
+                counted = count(f"SELECT '', count(vector) FROM {stored.table} WHERE source = ANY(%s)")[""]
                 if counted:
                     vectors[f"{stored.space.model} ({stored.space.dimension})"] = counted
             [(size, extension)] = connection.execute(

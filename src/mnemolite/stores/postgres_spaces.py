@@ -49,9 +49,10 @@ class Catalogue:
             SpaceMismatch: one of *sources* has another model's vectors for this domain.
         """
         for source in sources:
-            used = self.spaces.get(source.spaces.get(space.domain, 0))
-            if used is not None and used.space != space:
-                raise mismatch(used.space, space, f"the index of {source.name}")
+            for domain, id in source.spaces.items():
+                used = self.spaces.get(id)
+                if used is not None and used.space != space and domain.overlaps(space.domain):
+                    raise mismatch(used.space, space, f"the index of {source.name}")
         return next((stored for stored in self.spaces.values() if stored.space == space), None)
 
 
@@ -93,16 +94,16 @@ def use_space(connection: Connection, collection: str, source: int, space: Space
         SpaceMismatch: the source has another model's vectors for this domain.
     """
     stored = _locked(connection, collection, space)
-    [(used,)] = connection.execute(
-        "INSERT INTO source_spaces (source, domain, space) VALUES (%s, %s, %s)"
-        " ON CONFLICT (source, domain) DO UPDATE SET space = source_spaces.space RETURNING space",
-        (source, space.domain.value, stored.id),
+    used = {id for (id,) in connection.execute("SELECT space FROM source_spaces WHERE source = %s", (source,))}
+    if stored.id in used:
+        return stored
+    for other in stored_spaces(connection, collection):
+        overlaps = other.id in used and other.space.domain.overlaps(space.domain)
+        if overlaps and not forget_unused(connection, [source], [other]):
+            raise mismatch(other.space, space)
+    connection.execute(
+        "INSERT INTO source_spaces (source, domain, space) VALUES (%s, %s, %s)", (source, space.domain.value, stored.id)
     )
-    if used != stored.id:
-        others = {each.id: each for each in stored_spaces(connection, collection)}
-        if not forget_unused(connection, [source], [others[used]]):
-            raise mismatch(others[used].space, space)
-        return use_space(connection, collection, source, space)
     return stored
 
 

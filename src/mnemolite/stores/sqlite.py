@@ -153,7 +153,7 @@ class SqliteStore:
                 " WHERE digest IN carray(?) GROUP BY digest",
                 (apsw.carray(tuple(digests)),),
             )
-        return {digest: restore(vector) for digest, vector in rows}
+        return {digest: restore(vector, space.dimension) for digest, vector in rows}
 
     def chunks(self, ids: Sequence[int]) -> list[Chunk]:
         if not ids:
@@ -203,7 +203,7 @@ class SqliteStore:
             if stored is None:
                 return None
             found = fetch(connection, f"SELECT vector FROM vectors_{stored.id} WHERE chunk = ?", (id,))
-        return restore(found[0][0]) if found else None
+        return restore(found[0][0], space.dimension) if found else None
 
     def lexical(self, terms: Sequence[str], scope: Scope, limit: int, alternatives: Sequence[str] = ()) -> Ranking:
         """All terms; where that finds fewer than *limit*, the ranking by any: what has all of them leads there too."""
@@ -309,7 +309,10 @@ class SqliteStore:
                 documents=_count(connection, "documents WHERE skipped = ''"),
                 skipped=_skipped(connection),
                 chunks=_count(connection, "chunks"),
-                vectors={_label(stored.space): _count(connection, f"vectors_{stored.id}") for stored in spaces},
+                vectors={
+                    _label(stored.space): _count(connection, f"vectors_{stored.id} WHERE block > 0")
+                    for stored in spaces
+                },
                 languages=_chunks_by(connection, "language"),
                 kinds=_chunks_by(connection, "kind"),
                 bytes_on_disk=self.database.bytes_on_disk(),

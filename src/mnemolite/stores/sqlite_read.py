@@ -65,7 +65,7 @@ def documents(connection: apsw.Connection, source: str, paths: Sequence[str]) ->
     ids = array("q", [chunk.id for stored in found.values() for chunk in stored.chunks])
     vectors = {
         stored.space: {
-            chunk: restore(blob)
+            chunk: restore(blob, stored.space.dimension)
             for chunk, blob in fetch(
                 connection,
                 f"SELECT chunk, vector FROM vectors_{stored.id} WHERE chunk IN carray(?)",

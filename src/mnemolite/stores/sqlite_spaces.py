@@ -43,10 +43,12 @@ def stored_space(connection: apsw.Connection, space: Space) -> StoredSpace | Non
     Raises:
         SpaceMismatch: it holds another model's vectors for this domain.
     """
-    for stored in stored_spaces(connection):
+    held = stored_spaces(connection)
+    for stored in held:
         if stored.space == space:
             return stored
-        if stored.space.domain == space.domain:
+    for stored in held:
+        if stored.space.domain.overlaps(space.domain):
             raise mismatch(stored.space, space)
     return None
 

@@ -113,5 +113,5 @@ def _mirror(connection: apsw.Connection, space: int, dimension: int) -> None:
         rows = fetch(connection, f"SELECT chunk, vector FROM vectors_{space} WHERE chunk IN carray(?)", (part,))
         connection.executemany(
             f"INSERT INTO mirror_{space} (rowid, vector) VALUES (?, ?)",
-            ((chunk, restore(vector).tobytes()) for chunk, vector in rows),
+            ((chunk, restore(vector, dimension).tobytes()) for chunk, vector in rows),
         )

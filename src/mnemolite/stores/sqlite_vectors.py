@@ -7,7 +7,7 @@ faster.
 
 For the search each vector's signs stand in a block of 4,096: an XOR and a popcount per 64 dimensions give candidates,
 which are then scored exactly. Free places of a block have chunk 0. A zero vector is kept, so that its passage need not
-be embedded again, but it stands in no block and is never found.
+be embedded again, but it is empty, stands in no block and is never found.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def quantise(matrix: Matrix, space: Space, count: int) -> Rows:
     return rows
 
 
-def restore(blob: bytes | memoryview) -> Vector:
+def restore(blob: bytes | memoryview, dimension: int) -> Vector:
+    if not blob:
+        return np.zeros(dimension, np.float32)
     return np.frombuffer(blob, np.int16).astype(np.float32) / SCALE
 
 
@@ -125,10 +127,13 @@ def add(connection: apsw.Connection, space: int, chunks: Ids, rows: Rows, change
     """Stores *rows* of *chunks*, none of which has a vector in this space yet."""
     blocks = np.zeros(len(chunks), np.int64)
     live = np.flatnonzero(rows.any(axis=1))
+    stored = [b""] * len(chunks)  # a zero vector takes no room
+    for place in live:
+        stored[place] = rows[place].tobytes()
     blocks[live] = _place(connection, space, chunks[live], signs(rows[live]), change)
     connection.executemany(
         f"INSERT INTO vectors_{space} VALUES (?, nullif(?, 0), ?)",
-        zip(chunks.tolist(), blocks.tolist(), map(bytes, np.ascontiguousarray(rows)), strict=True),
+        zip(chunks.tolist(), blocks.tolist(), stored, strict=True),
     )
 
 

@@ -309,11 +309,17 @@ def _found(hit: Hit, rank: int, query: str) -> Found:
         lexical_score=hit.ranks["lexical"].score if "lexical" in hit.ranks else None,
         vector_similarity=similarity,
         vector_distance=None if similarity is None else 1 - similarity,
-        contribution={"lexical": _share(hit.ranks, LEXICAL), "vector": _share(hit.ranks, VECTOR)},
+        contribution=_contribution(hit.ranks),
         ranks={name: place.rank for name, place in hit.ranks.items()},
         signals=dict(hit.signals),
         metadata={"signature": chunk.signature, "docstring": chunk.docstring, "symbols": list(chunk.symbols)},
     )
+
+
+def _contribution(ranks: Mapping[str, Place]) -> dict[str, float]:
+    """By words and by meaning, and of the latter what each of two models gave."""
+    of_two = {name: ranks[name].contribution for name in ("text", "code") if name in ranks}
+    return {"lexical": _share(ranks, LEXICAL), "vector": _share(ranks, VECTOR)} | of_two
 
 
 def _share(ranks: Mapping[str, Place], names: tuple[str, ...]) -> float:
