@@ -26,6 +26,7 @@ from mnemolite.ports import Embedder, Index, Reranker, Store
 from mnemolite.search.rank import signals_named
 from mnemolite.search.search import search, similar
 from mnemolite.settings import Settings
+from mnemolite.spaces import Models, Serving, Spaces
 from mnemolite.types import (
     TREE,
     AnchorState,
@@ -94,8 +95,10 @@ class Memory:
         *,
         repositories: Repositories | None = None,
         indexing: Indexing | None = None,
+        find_model: Callable[[Space], Embedder | None] = lambda _: None,
     ) -> None:
         """
+        *embedders* are the configured ones; *find_model* gives others at hand, by the space of their vectors.
         *open_records* is called when notes or events are first needed; True asks to make what is not there. *open_code*
         is called when a memory of no tree needs the one that notes point into. *repositories*, of a server, are what
         *index* holds, and *indexing* the jobs that bring them up to date.
@@ -109,7 +112,8 @@ class Memory:
         self._opening = threading.Lock()
         self._trees = tuple(trees)
         self._index = index
-        self._embedders = tuple(embedders)
+        self._models = Models(tuple(embedders), find_model)
+        self._spaces: Spaces | None = None
         self._settings = settings
         self._reranker = reranker
         self._checked_at = -1e9
@@ -120,7 +124,22 @@ class Memory:
 
     @property
     def embedders(self) -> tuple[Embedder, ...]:
-        return self._embedders
+        """The models that made what is stored, where they are at hand; else those configured."""
+        return self.serving.embedders
+
+    @property
+    def serving(self) -> Serving:
+        """Of several trees, as of the first: what another model made of the others is refused there."""
+        return self._models.serving(next(iter(self._stores()), None))
+
+    @property
+    def spaces(self) -> Spaces:
+        """Of the one tree, or of all repositories."""
+        with self._opening:
+            if self._spaces is None:
+                [store] = self._stores()
+                self._spaces = Spaces(store, self._models)
+            return self._spaces
 
     @property
     def repositories(self) -> Repositories:
@@ -161,6 +180,7 @@ class Memory:
 
         Raises:
             Conflict: another process is indexing the same tree.
+            SpaceMismatch: the model that made an index is not at hand.
             EmbedderUnavailable: the model cannot be loaded.
         """
         reports = [self._index_tree(tree, on_progress) for tree in self._trees]
@@ -190,10 +210,11 @@ class Memory:
         stale = self._freshen(freshness, on_progress)
         fresh = time.perf_counter() - start
         with degradations() as noticed:
+            serving = self.serving
             found = search(
                 query,
                 self._index,
-                self._embedders,
+                serving.embedders,
                 list_weights(self._settings),
                 self._reranker,
                 off=signals_named(self._settings.signals_off),
@@ -207,7 +228,9 @@ class Memory:
             notes=beside.hits,
             best=max(found.best, beside.hits[0].score if beside.hits else 0.0),
             relevant=found.relevant or bool(beside.hits),
-            degraded=tuple(dict.fromkeys((*stale, *found.degraded, *noticed, *beside.degraded))),
+            degraded=tuple(
+                dict.fromkeys(filter(None, (*stale, serving.remark, *found.degraded, *noticed, *beside.degraded)))
+            ),
             seconds={"fresh": fresh, **found.seconds},
         )
 
@@ -223,9 +246,11 @@ class Memory:
         stale = self._freshen(freshness, lambda _: None)
         with degradations() as noticed:
             chunk, store = self._chunk_at(path, line)
-            found = similar(chunk.id, store, self._embedders, scope, limit)
+            serving = self._models.serving(store)
+            found = similar(chunk.id, store, serving.embedders, scope, limit)
         pinned = self._pinned(found.hits, [(store, hit.chunk.path) for hit in found.hits])
-        return replace(found, hits=pinned, degraded=(*stale, *found.degraded, *noticed))
+        degraded = tuple(filter(None, (*stale, serving.remark, *found.degraded, *noticed)))
+        return replace(found, hits=pinned, degraded=degraded)
 
     def read(self, path: str, first: int, last: int) -> list[Chunk]:
         """
@@ -290,7 +315,7 @@ class Memory:
         Raises:
             EmbedderUnavailable: one cannot be loaded.
         """
-        for embedder in self._embedders:
+        for embedder in self.embedders:
             embedder.embed([], Role.PASSAGE)
 
     def embed(self, text: str, domain: Domain = Domain.TEXT, role: Role = Role.QUERY) -> Vector:
@@ -335,7 +360,7 @@ class Memory:
         Raises:
             InvalidInput: no model of *domain* is configured.
         """
-        for embedder in self._embedders:
+        for embedder in self.embedders:
             if embedder.space.domain in (domain, Domain.HYBRID):
                 return embedder
         raise InvalidInput(f"no embedding model for {domain} is configured")
@@ -349,6 +374,8 @@ class Memory:
         return [tree.store.stats() for tree in self._trees]
 
     def close(self) -> None:
+        if self._spaces is not None:
+            self._spaces.close()
         for tree in self._trees:
             tree.store.close()
         if self._repositories is not None:
@@ -365,6 +392,12 @@ class Memory:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def _stores(self) -> list[Store]:
+        """Of code."""
+        if self._repositories is not None:
+            return [self._repositories.store]
+        return [tree.store for tree in self._trees]
 
     def _recorded(self) -> Records:
         records = self._opened(create=True)
@@ -436,16 +469,19 @@ class Memory:
         return stale
 
     def _index_tree(self, tree: Tree, on_progress: Callable[[Progress], None]) -> Report:
-        return pipeline.run(
+        serving = self._models.writing(tree.store)
+        report = pipeline.run(
             tree.root,
             TREE,
             tree.store,
-            self._embedders,
+            serving.embedders,
             max_bytes=self._settings.max_file_bytes,
             workers=self._settings.workers,
             allow_secrets=self._settings.allow_secrets,
             on_progress=on_progress,
         )
+        report.remark = serving.remark
+        return report
 
 
 def list_weights(settings: Settings) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -179,6 +180,19 @@ def shared_models(settings: Settings) -> list[LazyEmbedder]:
     ]
 
 
+def shared_maker(settings: Settings, space: Space) -> LazyEmbedder | None:
+    """The model at hand that makes vectors of *space*, configured or not."""
+    from mnemolite.embedders.static import SHIPPED
+
+    added = _library(settings)
+    folders = dict.fromkeys((SHIPPED, *configured(settings).values(), *map(added.path, added.names())))
+    for folder in folders:
+        with suppress(EmbedderUnavailable):
+            if replace(_space(folder), domain=space.domain) == space:
+                return _shared_model(settings, folder, space.domain, set())
+    return None
+
+
 def _shared_model(settings: Settings, folder: Path, domain: Domain, dimensions: set[int]) -> LazyEmbedder:
     from mnemolite.embedders.static import SHIPPED
 
@@ -189,7 +203,7 @@ def _shared_model(settings: Settings, folder: Path, domain: Domain, dimensions: 
                 f"an embedding dimension of {min(wrong)} is configured, and {space.model} makes {space.dimension};"
                 " unset it, or 'mnemolite models add --dimension' the model cut to it"
             )
-        return space if domain is Domain.HYBRID else replace(space, domain=domain)
+        return replace(space, domain=domain)
 
     idle_seconds = 60 * settings.perf_model_idle_timeout_minutes
     key = folder.absolute(), domain, *sorted(dimensions), idle_seconds, settings.ram_budget_mb

@@ -19,6 +19,7 @@ from mnemolite.types import (
     Scope,
     Source,
     Space,
+    SpaceState,
     Stats,
     Text,
 )
@@ -137,10 +138,10 @@ class Index(Protocol):
 
     def nearest(self, space: Space, vector: Vector, scope: Scope, limit: int) -> Ranking:
         """
-        Chunks by cosine with *vector*, within *space* only.
+        Chunks by cosine with *vector*, within *space* only, active or not.
 
         Raises:
-            SpaceMismatch: the store holds another model's vectors for this domain.
+            SpaceMismatch: the store holds only another model's vectors for this domain.
             InvalidInput: *vector* has not the space's dimension, or is not finite.
         """
         ...
@@ -167,7 +168,7 @@ class Store(Index, Protocol):
     def documents(self, source: str, paths: Sequence[str]) -> list[Indexed]:
         """
         Those of *source* at *paths*, in any order, as they were put, but that vectors have lost a little in keeping.
-        Vectors of a space are left out where a chunk of the document lacks one.
+        Vectors of a space are left out where a chunk of the document lacks one, or the space is not active.
         """
         ...
 
@@ -176,7 +177,7 @@ class Store(Index, Protocol):
         Stores whole documents; one that was there under the same source and path is replaced without trace.
 
         Raises:
-            SpaceMismatch: a vector's space has the domain of a stored space but another fingerprint.
+            SpaceMismatch: a vector's space has the domain of an active one, but is another.
         """
         ...
 
@@ -213,7 +214,41 @@ class Store(Index, Protocol):
         ...
 
     def spaces(self) -> list[Space]:
-        """The spaces the store holds vectors of."""
+        """Those that are searched: the active ones. What is put goes into them."""
+        ...
+
+    def space_states(self) -> list[SpaceState]:
+        """Of all spaces, active or not. Of sources that differ, one is active where it is so in each."""
+        ...
+
+    def lacking(self, space: Space, after: int, limit: int) -> list[Chunk]:
+        """Chunks that nothing is stored of in *space*, by id from *after* on."""
+        ...
+
+    def fill(self, space: Space, vectors: Mapping[int, Vector]) -> None:
+        """
+        Vectors of chunks that have none in *space* yet, zero where nothing is to be found; what is gone is left out.
+        A space that is new is not active where another is that serves its domain.
+        """
+        ...
+
+    def activate(self, spaces: Sequence[Space]) -> None:
+        """
+        These are searched and put into from now on, others no more; they stay.
+
+        Raises:
+            Conflict: chunks lack a vector in one of them.
+        """
+        ...
+
+    def drop_space(self, space: Space) -> None:
+        """
+        With all its vectors.
+
+        Raises:
+            Conflict: it is active.
+            NotFound: there is no such space.
+        """
         ...
 
     def poisoned(self) -> Mapping[str, str]:

@@ -15,9 +15,10 @@ from mnemolite.ingest import pipeline
 from mnemolite.ingest.pipeline import Changes, Progress, Report
 from mnemolite.ingest.walk import Reason, Walk
 from mnemolite.jobs import Batch
-from mnemolite.ports import Embedder, Store
+from mnemolite.ports import Store
 from mnemolite.records import check_text
 from mnemolite.settings import Settings
+from mnemolite.spaces import Models
 from mnemolite.types import Source
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ MAX_SEGMENT_BYTES = 255
 class Repositories:
     """Thread-safe; one indexes at a time, others wait for it as long as the settings say."""
 
-    def __init__(self, store: Store, embedders: Sequence[Embedder], settings: Settings, *, only: str = "") -> None:
+    def __init__(self, store: Store, models: Models, settings: Settings, *, only: str = "") -> None:
         """*only*, where given, is the one repository that can be indexed here."""
         self.store = store
         self._only = only
-        self._embedders = tuple(embedders)
+        self._models = models
         self._settings = settings
 
     def all(self) -> list[Source]:
@@ -49,6 +50,7 @@ class Repositories:
         Raises:
             InvalidInput: *name* cannot be one.
             Conflict: another is being indexed.
+            SpaceMismatch: the model that made what is stored is not at hand.
         """
         return self._run(name, root, on_progress, drop_missing=True)
 
@@ -75,7 +77,9 @@ class Repositories:
         Raises:
             InvalidInput: there is no such folder.
             Conflict: another is being indexed.
+            SpaceMismatch: the model that made what is stored is not at hand.
         """
+        self._models.writing(self.store)
         with self.store.writer(name):
             changes = pipeline.changes(root, name, self.store, self._settings.max_file_bytes)
             if changes.removed:
@@ -85,7 +89,9 @@ class Repositories:
     def put(self, name: str, root: Path, paths: Sequence[str], parser: Parser) -> Report:
         """Those files of *root*, beside whatever else is put: each is stored whole, and again changes nothing."""
         report = Report(files=len(paths))
-        pipeline.put(root, name, self.store, self._embedders, parser, paths, report, time.time_ns())
+        serving = self._models.writing(self.store)
+        report.remark = serving.remark
+        pipeline.put(root, name, self.store, serving.embedders, parser, paths, report, time.time_ns())
         return report
 
     def put_files(self, name: str, batch: Batch, parser: Parser) -> Report:
@@ -130,17 +136,20 @@ class Repositories:
         check_name(name)
         if self._only and name != self._only:
             raise InvalidInput(f"this index is of one tree alone, whose name here is {self._only!r}, not {name!r}")
-        return pipeline.run(
+        serving = self._models.writing(self.store)
+        report = pipeline.run(
             root,
             name,
             self.store,
-            self._embedders,
+            serving.embedders,
             max_bytes=self._settings.max_file_bytes,
             workers=self._settings.workers,
             allow_secrets=self._settings.allow_secrets,
             drop_missing=drop_missing,
             on_progress=on_progress,
         )
+        report.remark = serving.remark
+        return report
 
 
 def check_name(name: str) -> None:

@@ -98,6 +98,14 @@ class Space:
     high: float = field(default=0.42, compare=False)
 
     @property
+    def id(self) -> str:
+        return f"{self.domain}-{self.fingerprint}"
+
+    @property
+    def described(self) -> str:
+        return f"{self.model} ({self.dimension} dimensions, fingerprint {self.fingerprint})"
+
+    @property
     def list_name(self) -> str:
         """What a ranking in this space is called among the others of a search."""
         return "vector" if self.domain is Domain.HYBRID else str(self.domain)
@@ -105,6 +113,17 @@ class Space:
     def nearness(self, cosine: float) -> float:
         """0 for a moderate cosine, 1 for a high one: comparable between models, as cosines are not."""
         return (cosine - self.moderate) / max(self.high - self.moderate, 0.01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceState:
+    """What a store has of a space."""
+
+    space: Space
+    active: bool  # searched, and what is indexed is put into it
+    chunks: int  # dealt with
+    vectors: int  # of them; of the others nothing is to be found here
+    missing: int  # chunks that are yet to be dealt with
 
 
 @dataclass(frozen=True, kw_only=True)

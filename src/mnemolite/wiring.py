@@ -14,11 +14,12 @@ from msgspec import structs
 from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
-from mnemolite.models import shared_models
+from mnemolite.models import shared_maker, shared_models
 from mnemolite.ports import Cache, Embedder, EventStore, JobStore, NoteStore, Queue, Reranker, Store
 from mnemolite.settings import Settings
+from mnemolite.spaces import Models
 from mnemolite.stores.federated import FederatedIndex, Member
-from mnemolite.types import TREE
+from mnemolite.types import TREE, Space
 
 if TYPE_CHECKING:
     from mnemolite.event_log import EventLog
@@ -53,9 +54,9 @@ def open_tree(root: Path, *, settings: Settings | None = None, create: bool = Fa
     """The memory of exactly the tree at *root*, whatever folder above it may have an index."""
     settings = settings or Settings.load(root)
     tree = _tree(root, settings, create=create)
-    embedders = _embedders(settings)
-    records = _records(settings, embedders, project_of(root, settings))
-    return Memory([tree], tree.store, embedders, settings, _reranker(settings), records)
+    models = _models(settings)
+    records = _records(settings, models, project_of(root, settings))
+    return Memory([tree], tree.store, models.configured, settings, _reranker(settings), records, find_model=models.find)
 
 
 def open_notes(
@@ -70,15 +71,18 @@ def open_notes(
     """
     folders = [tree_folder(path) for path in paths or (".",)]
     settings = settings or Settings.load(find_root(folders[0]) or folders[0])
-    embedders = _embedders(settings)
+    models = _models(settings)
     names = [project_of(folder, settings) for folder in folders] if project is None else [project]
-    records = _records(settings, embedders, *names, everywhere=everywhere)
+    records = _records(settings, models, *names, everywhere=everywhere)
 
     def code() -> Memory | None:
         root = find_root(folders[0], settings)
-        return None if root is None else Memory([tree := _tree(root, settings)], tree.store, embedders, settings)
+        if root is None:
+            return None
+        tree = _tree(root, settings)
+        return Memory([tree], tree.store, models.configured, settings, find_model=models.find)
 
-    return Memory([], FederatedIndex([]), embedders, settings, _reranker(settings), records, code)
+    return Memory([], FederatedIndex([]), models.configured, settings, _reranker(settings), records, code)
 
 
 def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None) -> Memory:
@@ -101,10 +105,18 @@ def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None
         members.append(Member(trees[root].store, label, below))
     index = members[0].store if len(paths) == 1 and not members[0].below else FederatedIndex(members)
     settings = settings or Settings.load(next(iter(trees)))
-    embedders = _embedders(settings)
+    models = _models(settings)
     projects = [project_of(tree_folder(path), settings) for path in paths]
-    records = _records(settings, embedders, *projects)
-    return Memory(tuple(trees.values()), index, embedders, settings, _reranker(settings), records)
+    records = _records(settings, models, *projects)
+    return Memory(
+        tuple(trees.values()),
+        index,
+        models.configured,
+        settings,
+        _reranker(settings),
+        records,
+        find_model=models.find,
+    )
 
 
 def open_server(settings: Settings) -> Memory:
@@ -116,17 +128,18 @@ def open_server(settings: Settings) -> Memory:
     from mnemolite.repositories import Repositories
 
     store = wiring_postgres.repositories(settings) if settings.database_url else _server_database(settings)
-    embedders = _embedders(settings, serving=True)
-    repositories = Repositories(store, embedders, settings)
+    models = _models(settings, serving=True)
+    repositories = Repositories(store, models, settings)
     return Memory(
         (),
         store,
-        embedders,
+        models.configured,
         settings,
         _reranker(settings),
-        _records(settings, embedders, everywhere=True),
+        _records(settings, models, everywhere=True),
         repositories=repositories,
         indexing=_indexing(settings, repositories, job_store(settings)),
+        find_model=models.find,
     )
 
 
@@ -179,18 +192,19 @@ def open_browsed(path: str | Path) -> Memory:
     root = find_root(folder) or folder
     settings = structs.replace(Settings.load(root), index_roots=(str(root),), broker_url="")
     tree = _tree(root, settings)
-    embedders = _embedders(settings)
-    repositories = Repositories(tree.store, embedders, settings, only=TREE)
+    models = _models(settings)
+    repositories = Repositories(tree.store, models, settings, only=TREE)
     jobs = JobTables(SqliteTables(None, wait_seconds=settings.lock_wait_seconds))  # those of a server are not its own
     return Memory(
         [tree],
         tree.store,
-        embedders,
+        models.configured,
         settings,
         _reranker(settings),
-        _records(settings, embedders, everywhere=True),
+        _records(settings, models, everywhere=True),
         repositories=repositories,
         indexing=_indexing(settings, repositories, jobs),
+        find_model=models.find,
     )
 
 
@@ -259,10 +273,10 @@ def _main_checkout(worktree: Path, mark: Path) -> Path:
 
 
 def _records(
-    settings: Settings, embedders: Sequence[Embedder], *projects: str, everywhere: bool = False
+    settings: Settings, models: Models, *projects: str, everywhere: bool = False
 ) -> Callable[[bool], Records | None]:
     """What opens the user's notes and events, once they are needed. They are prose: the model of text is theirs."""
-    embedders = embedders[:1]
+    embedders = models.configured[:1]
 
     def opened(create: bool) -> Records | None:
         kept = record_stores(settings, create=create)
@@ -412,7 +426,7 @@ def remove_index(root: Path, settings: Settings | None = None) -> bool:
 def open_models(settings: Settings | None = None, *, serving: bool = False) -> Memory:
     """A memory of no tree: the models alone. *serving*: to many, so that a cache shared with others is worth asking."""
     settings = settings or Settings.load(Path.cwd())
-    return Memory([], FederatedIndex([]), _embedders(settings, serving=serving), settings)
+    return Memory([], FederatedIndex([]), _models(settings, serving=serving).configured, settings)
 
 
 def _make_folder(folder: Path) -> None:
@@ -426,16 +440,25 @@ def _make_folder(folder: Path) -> None:
         raise StoreUnavailable(f"no index can be made in {folder}: {error.strerror}") from error
 
 
-def _embedders(settings: Settings, *, serving: bool = False) -> list[Embedder]:
+def _models(settings: Settings, *, serving: bool = False) -> Models:
     from mnemolite.caches.embeddings import EmbeddingCache
     from mnemolite.embedders.cached import CachedEmbedder
 
-    embedders = shared_models(settings)
-    if not settings.perf_cache_max_size:
-        return list(embedders)
-    shared = _redis(settings) if serving and settings.redis_url else None
-    cache = EmbeddingCache(settings.perf_cache_max_size, settings.perf_cache_ttl_seconds, behind=shared)
-    return [CachedEmbedder(embedder, cache) for embedder in embedders]
+    cache = None
+    if settings.perf_cache_max_size:
+        shared = _redis(settings) if serving and settings.redis_url else None
+        cache = EmbeddingCache(settings.perf_cache_max_size, settings.perf_cache_ttl_seconds, behind=shared)
+    found: dict[Space, Embedder] = {}
+
+    def cached(embedder: Embedder) -> Embedder:
+        return embedder if cache is None else CachedEmbedder(embedder, cache)
+
+    def find(space: Space) -> Embedder | None:
+        if space not in found and (maker := shared_maker(settings, space)) is not None:
+            found[space] = cached(maker)
+        return found.get(space)
+
+    return Models(tuple(map(cached, shared_models(settings))), find)
 
 
 def _redis(settings: Settings) -> Cache:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mnemolite.errors import InvalidInput, SpaceMismatch
+from mnemolite.errors import Conflict, InvalidInput, NotFound, SpaceMismatch
 from mnemolite.ports import Store
 from mnemolite.search.tokens import terms
 from mnemolite.stores.federated import FederatedIndex, Member
@@ -347,7 +347,7 @@ def test_vectors_that_do_not_fit_their_chunks_are_refused_and_nothing_is_stored(
 )
 def test_vectors_of_two_models_never_meet(store: Store, other: Space) -> None:
     store.put([indexed("a.py", "one")])
-    with pytest.raises(SpaceMismatch, match=rf"letters .*{other.model} .*mnemolite index rebuild"):
+    with pytest.raises(SpaceMismatch, match=rf"letters .*{other.model} .*spaces build.*mnemolite index rebuild"):
         store.nearest(other, np.ones(26, np.float32), EVERYWHERE, 5)
     with pytest.raises(SpaceMismatch):
         store.put([document(chunk("b.py", "two", 1), space=other)])
@@ -383,6 +383,67 @@ def test_one_model_for_all_and_another_for_code_never_serve_one_index(store: Sto
     with pytest.raises(SpaceMismatch):
         store.put([document(chunk("b.py", "two", 1), space=code)])
     assert store.spaces() == [SPACE]
+
+
+def fill(store: Store, space: Space, limit: int = 2) -> int:
+    """A page of what lacks a vector; how many there were."""
+    lacking = store.lacking(space, 0, limit)
+    store.fill(space, {c.id: np.array(letters(c.text), np.float32) for c in lacking})
+    return len(lacking)
+
+
+def test_another_space_is_filled_beside_the_one_that_is_searched(store: Store) -> None:
+    new = Space(domain=Domain.HYBRID, model="words", dimension=26, fingerprint="2")
+    store.put([indexed("b.py", "four", source="t"), indexed("a.py", "one\ntwo\nthree")])
+    assert [c.text for c in store.lacking(new, 0, 10)] == ["four", "one", "two", "three"]
+    assert fill(store, new) == 2
+    states = {state.space.model: state for state in store.space_states()}
+    assert [(s.active, s.chunks, s.vectors, s.missing) for s in states.values()] == [(True, 4, 4, 0), (False, 2, 2, 2)]
+    with pytest.raises(Conflict, match=r"vectors of words .* of 2 chunks yet; run 'mnemolite spaces build'"):
+        store.activate([new])
+    with pytest.raises(SpaceMismatch):
+        store.put([document(chunk("c.py", "five", 1), space=new)])
+    assert near(store, "two", limit=1) == ["two"]
+    assert (store.spaces(), store.stats().vectors) == ([SPACE], {"letters (26)": 4})
+
+    store.put([indexed("a.py", "one\nsix")])  # of what is gone, nothing is left in either
+    held = store.lacking(new, 0, 10)
+    store.put([indexed("a.py", "one\nsix")])
+    store.fill(new, {c.id: np.zeros(26, np.float32) for c in held})  # they are gone meanwhile
+    assert {state.space: state.missing for state in store.space_states()} == {SPACE: 0, new: 2}
+    assert (fill(store, new), fill(store, new)) == (2, 0)
+    assert store.check() == []
+
+    version = store.version()
+    store.activate([new])
+    assert store.version() != version
+    assert store.spaces() == [new]
+    assert near(store, "four", limit=1) == ["four"]  # whoever has not noticed yet
+    with pytest.raises(SpaceMismatch):
+        store.put([indexed("d.py", "seven")])
+    with pytest.raises(Conflict, match="searches go by the vectors of words"):
+        store.drop_space(new)
+    store.drop_space(SPACE)
+    with pytest.raises(SpaceMismatch):
+        near(store, "one")
+    with pytest.raises(NotFound, match="'mnemolite spaces list'"):
+        store.drop_space(SPACE)
+    assert [state.space for state in store.space_states()] == [new]
+    assert store.check() == []
+
+
+def test_one_space_makes_way_for_one_of_text_and_one_of_code_at_once(store: Store) -> None:
+    text, code = (replace(SPACE, domain=domain, model=str(domain)) for domain in (Domain.TEXT, Domain.CODE))
+    store.put([indexed("a.py", "one\ntwo")])
+    fill(store, text)
+    with pytest.raises(Conflict, match=r"no vectors of code .* of any chunk"):
+        store.activate([text, code])
+    assert store.spaces() == [SPACE]
+    fill(store, code)
+    store.activate([text, code])
+    assert store.spaces() == [text, code]
+    store.put([replace(indexed("b.py", "six"), vectors={s: np.ones((1, 26), np.float32) for s in (text, code)})])
+    assert {state.space: state.missing for state in store.space_states()} == {SPACE: 1, text: 0, code: 0}
 
 
 def test_a_space_without_vectors_makes_way_for_another_model(store: Store) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mnemolite.lab.onnx_export import export
 from mnemolite.lab.random_model import write_bert, write_nomic
 
 PROGRAM = Path(sys.executable).parent / "mnemolite"
@@ -44,6 +45,35 @@ def test_weights_are_exported_added_and_used(write, tree: Path, tmp_path: Path) 
     assert "loading embedding model mine" in done.stderr
     found = json.loads(run("search", "--json", "where is mail checked", tree, MNEMOLITE_EMBEDDING_MODEL="mine").stdout)
     assert found["degraded"] == []
+
+
+def test_an_index_goes_from_one_model_to_two_without_a_break(tree: Path, tmp_path: Path) -> None:
+    write_bert(tmp_path, ["[UNK]", "mail", "money"], positions=600)
+    export(tmp_path, tmp_path / "prose")
+    run("index", tree)
+    two = {"TEXT_EMBEDDING_MODEL": str(tmp_path / "prose")}
+    assert "served by mnemolite-static-1 " in run("index", tree, **two).stderr
+    found = json.loads(run("search", "--json", "money", tree, **two).stdout)
+    assert found["hits"][0]["ranks"].keys() >= {"vector"}
+    assert "mnemolite spaces build" in found["degraded"][0]
+    refused = run("spaces", "switch", tree, **two)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "there are no vectors of prose (8 dimensions" in refused.stderr
+    built = run("spaces", "build", tree, **two)
+    assert re.fullmatch(r"\d+ chunks embedded; every chunk is by now\n", built.stdout)
+    assert run("spaces", "build", "--switch", tree, **two).stdout.startswith("0 chunks embedded")
+    listed = {each["domain"]: each for each in json.loads(run("spaces", "list", "--json", tree, **two).stdout)}
+    assert {domain: each["state"] for domain, each in listed.items()} == {
+        "hybrid": "complete",
+        "text": "active",
+        "code": "active",
+    }
+    assert 0 < listed["code"]["vectors"] < listed["hybrid"]["vectors"]
+    found = json.loads(run("search", "--json", "money", tree, **two).stdout)
+    assert found["hits"][0]["ranks"].keys() >= {"text"}
+    assert found["degraded"] == []
+    assert "searches go by the vectors of prose" in run("spaces", "drop", "prose", tree, **two).stderr
+    assert run("spaces", "drop", listed["hybrid"]["id"], tree, **two).stdout.startswith("dropped the vectors of mnemo")
 
 
 def test_what_goes_wrong_is_said_on_stderr(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from mnemolite.serve.security import Access, Caller, Keys, Rate
+from mnemolite.types import Domain, Space
 
 from .conftest import PROGRAM, Serve, Served, served, spawned
 
@@ -65,7 +67,12 @@ ROUTES: dict[tuple[str, str], tuple[Access | None, Any]] = {
     ("POST", "/v1/notes/{id}/links"): (Access.WRITE, {"relation": "related", "target": "{other}"}),
     ("POST", "/v1/notes/search"): (Access.READ, {"query": "x", "project": "shop"}),
     ("GET", "/v1/notes/{id}/similar"): (Access.READ, None),
+    ("GET", "/v1/spaces"): (Access.ADMIN, None),
+    ("POST", "/v1/spaces/build"): (Access.ADMIN, None),
+    ("POST", "/v1/spaces/switch"): (Access.ADMIN, None),
+    ("DELETE", "/v1/spaces/{space}"): (Access.ADMIN, None),
 }
+OLDER = Space(domain=Domain.HYBRID, model="older", dimension=4, fingerprint="1")
 GIVEN = {**{str(access): access for access in Access}, "shop's": Access.WRITE, "another's": Access.ADMIN}
 LISTS = {("GET", path) for path in ("/v1/notes", "/v1/code/index/repositories", "/v1/code/index/jobs")}
 OF_NO_PROJECT = {path for _, path in ROUTES if path.startswith(("/v1/embeddings", "/v1/models"))} | {
@@ -104,8 +111,11 @@ def as_role(token: str) -> dict[str, str]:
 def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.Response:
     """With records of the project "shop" made anew, so that each is there to be changed."""
     memory = server.memory
-    if method == "DELETE" and "repositories" in path:
+    if (method == "DELETE" and "repositories" in path) or "spaces" in path:
         memory.repositories.add("shop", {"a.py": "def alpha(): ...\n"})
+    if path.endswith("{space}"):
+        store = memory.spaces.store
+        store.fill(OLDER, {chunk.id: np.ones(4, np.float32) for chunk in store.lacking(OLDER, 0, 1)})
     event = memory.events.create({"text": "x"}, {"project": "shop"}).id
     note, other = (memory.notes.add("x", "x", project="shop").id for _ in range(2))
     task = ""
@@ -116,6 +126,7 @@ def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.
     named = {
         "task_id": task,
         "repository": "shop",
+        "space": OLDER.model,
         "id": event if "events" in path else note if "notes" in path else "mnemolite-static-1",
     }
     if path.endswith("restore"):

@@ -28,6 +28,7 @@ COMMANDS = {  # command -> module of this package
     "embed": "embed",
     "similarity": "embed",
     "models": "models",
+    "spaces": "spaces",
     "mcp": "mcp",
     "serve": "serve",
     "ui": "serve",

@@ -108,6 +108,8 @@ def _print_report(root: Path, report: Report, verbose: bool) -> None:
         f"{root}: {report.files:,} files, {report.indexed:,} read, {unchanged:,} unchanged, {report.removed:,} gone; "
         f"{report.chunks:,} chunks stored in {report.seconds:.1f} s"
     )
+    if report.remark:
+        click.echo(f"mnemolite: {report.remark}", err=True)
     _print_skipped(report.skipped, report.skipped_paths, verbose)
     _print_masked(report.masked, verbose)
     for path, reason in report.poison.items():

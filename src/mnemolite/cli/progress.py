@@ -1,4 +1,4 @@
-"""How far an indexing run is: a line that is redrawn on a terminal, now and then a new one elsewhere."""
+"""How far a run is: a line that is redrawn on a terminal, now and then a new one elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ FIRST_SECONDS = 0.5  # a run that is over by then says nothing
 class ProgressLine:
     """Give it each Progress; close it before anything else is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, verb: str = "indexing", unit: str = "files") -> None:
+        self._verb = verb
+        self._unit = unit
         self._start = time.monotonic()
         self._terminal = sys.stderr.isatty()
         self._next = self._start + FIRST_SECONDS
@@ -26,7 +28,7 @@ class ProgressLine:
         if now < self._next:
             return
         self._next = now + (REDRAW_SECONDS if self._terminal else LINE_SECONDS)
-        line = _line(progress, now - self._start)
+        line = self._line(progress, now - self._start)
         sys.stderr.write(f"\r{line}\x1b[K" if self._terminal else f"{line}\n")
         sys.stderr.flush()
         self._drawn = True
@@ -36,11 +38,11 @@ class ProgressLine:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-
-def _line(progress: Progress, seconds: float) -> str:
-    left = seconds * (progress.total - progress.files) / max(progress.files, 1)
-    rate = progress.chunks / max(seconds, 1e-9)
-    return (
-        f"indexing {progress.files:,}/{progress.total:,} files, {progress.chunks:,} chunks, "
-        f"{rate:,.0f} chunks/s, {left:.0f} s left"
-    )
+    def _line(self, progress: Progress, seconds: float) -> str:
+        left = seconds * (progress.total - progress.files) / max(progress.files, 1)
+        rate = progress.chunks / max(seconds, 1e-9)
+        chunks = "" if self._unit == "chunks" else f"{progress.chunks:,} chunks, "
+        return (
+            f"{self._verb} {progress.files:,}/{progress.total:,} {self._unit}, {chunks}"
+            f"{rate:,.0f} chunks/s, {left:.0f} s left"
+        )

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnemolite.ingest.passage import digest, passage
+from mnemolite.ingest.passage import Passages
 from mnemolite.ingest.walk import Reason, Walk
 from mnemolite.ports import Embedder, Store
-from mnemolite.types import Chunk, Document, Domain, FileState, Indexed, Role, Space
+from mnemolite.types import Chunk, Document, FileState, Indexed, Space
 
 if TYPE_CHECKING:
     from mnemolite.ingest.parser import Parsed, Parser
@@ -64,6 +64,7 @@ class Report:
     skipped_paths: dict[str, list[str]] = field(default_factory=dict)  # some of them, by reason
     poison: dict[str, str] = field(default_factory=dict)  # path -> what its parser did; it was cut by lines
     masked: dict[str, tuple[Masked, ...]] = field(default_factory=dict)  # secrets in what was read, by path
+    remark: str = ""  # where other models than the configured ones made the vectors
     seconds: float = 0.0
 
 
@@ -228,33 +229,19 @@ def embed(
     The documents with their vectors, and how many texts had to be embedded for it: each passage once, ever. *given* are
     vectors that are there already, by path, of documents that are one chunk.
     """
-    import numpy as np
-
-    passages: dict[bytes, str] = {}
-    domains: defaultdict[bytes, set[Domain]] = defaultdict(set)  # that each passage is to be found in
-    digests: list[tuple[bytes, ...]] = []
-    for _, chunks in documents:
-        texts_of_document = [passage(chunk) for chunk in chunks]
-        digests.append(tuple(map(digest, texts_of_document)))
-        passages.update(zip(digests[-1], texts_of_document, strict=True))
-        for chunk, key in zip(chunks, digests[-1], strict=True):
-            domains[key] |= chunk.domains
+    passages = Passages()
+    digests = [passages.add(chunks) for _, chunks in documents]
     vectors: dict[Space, list[Matrix]] = {}
     texts = 0
     for embedder in embedders:
         space = embedder.space
-        wanted = [key for key in passages if space.domain.serves(domains[key])]
-        found = {key: vector for key, vector in store.known_vectors(space, wanted).items() if vector.any()}
+        known = dict(store.known_vectors(space, passages.of(space)))
         for (document, _), keys in zip(documents, digests, strict=True):
             if len(keys) == 1 and (vector := given.get(space, {}).get(document.path)) is not None:
-                found[keys[0]] = vector
-        if missing := [key for key in wanted if key not in found]:
-            found.update(zip(missing, embedder.embed([passages[key] for key in missing], Role.PASSAGE), strict=True))
-        texts += len(missing)
-        empty = np.zeros((1, space.dimension), np.float32)
-        vectors[space] = [
-            np.stack([found.get(key, empty[0]) for key in keys]) if keys else empty[:0] for keys in digests
-        ]
+                known[keys[0]] = vector
+        found = passages.embedded(embedder, known)
+        texts += len(found.keys() - known.keys())
+        vectors[space] = [passages.matrix(keys, found, space) for keys in digests]
     indexed = [
         Indexed(
             document=document,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mnemolite import types
 from mnemolite.errors import StoreUnavailable
-from mnemolite.stores import postgres_index, postgres_search, postgres_write
+from mnemolite.stores import postgres_build, postgres_index, postgres_search, postgres_write
 from mnemolite.stores.documents import Stored, assembled, checked
 from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, Row, follows
 from mnemolite.stores.postgres_lock import WriterLock
@@ -18,7 +18,20 @@ from mnemolite.stores.postgres_scope import Within, within
 from mnemolite.stores.postgres_spaces import Catalogue, Source, read_catalogue, stored_spaces
 from mnemolite.stores.postgres_words import array, restore, sendable, unescaped
 from mnemolite.stores.vectors import unit
-from mnemolite.types import TREE, Card, Chunk, Document, FileState, Indexed, Kind, Ranking, Scope, Space, Stats
+from mnemolite.types import (
+    TREE,
+    Card,
+    Chunk,
+    Document,
+    FileState,
+    Indexed,
+    Kind,
+    Ranking,
+    Scope,
+    Space,
+    SpaceState,
+    Stats,
+)
 
 if TYPE_CHECKING:
     from mnemolite.types import Vector
@@ -134,6 +147,7 @@ class PostgresStore:
             for document, digest, *row in rows:
                 found[document].add(self._chunk(tuple(row)), digest)
             ids = [chunk.id for stored in found.values() for chunk in stored.chunks]
+            active = {id for each in self._now(connection) for id in each.spaces if each.spaces[id]}
             vectors = {
                 stored.space: {
                     chunk: restore(sent, stored.space.dimension)
@@ -142,6 +156,7 @@ class PostgresStore:
                     )
                 }
                 for stored in stored_spaces(connection, self.collection)
+                if stored.id in active
             }
         return assembled(found.values(), vectors)
 
@@ -283,8 +298,35 @@ class PostgresStore:
     def spaces(self) -> list[Space]:
         with self.database.reading() as connection:
             catalogue = self._read(connection)
-            used = {id for source in self._held(connection).values() for id in source.spaces.values()}
+            sources = self._held(connection).values()
+            used = {id for source in sources for id, active in source.spaces.items() if active}
         return [stored.space for stored in catalogue.spaces.values() if stored.id in used]
+
+    def space_states(self) -> list[SpaceState]:
+        with self.database.reading() as connection:
+            return postgres_build.states(connection, self.collection, self._now(connection))
+
+    def lacking(self, space: Space, after: int, limit: int) -> list[Chunk]:
+        with self.database.reading() as connection:
+            condition = postgres_build.lacking(connection, self.collection, space)
+            rows = connection.execute(
+                f"{_CHUNKS} WHERE d.source = ANY(%s) AND c.id > %s AND {condition} ORDER BY c.id LIMIT %s",
+                ([source.id for source in self._now(connection)], after, limit),
+            ).fetchall()
+        return list(map(self._chunk, rows))
+
+    def fill(self, space: Space, vectors: Mapping[int, Vector]) -> None:
+        if vectors:
+            with self.writing() as connection:
+                self._unsettled += postgres_build.fill(connection, self.collection, space, vectors)
+
+    def activate(self, spaces: Sequence[Space]) -> None:
+        with self.writing() as connection:
+            postgres_build.activate(connection, self.collection, self._now(connection), spaces)
+
+    def drop_space(self, space: Space) -> None:
+        with self.writing() as connection:
+            postgres_build.drop(connection, self.collection, self._now(connection), space)
 
     def poisoned(self) -> Mapping[str, str]:
         with self.database.reading() as connection:
@@ -334,7 +376,10 @@ class PostgresStore:
             skipped = count(f"SELECT skipped, count(*) {of_documents} GROUP BY skipped ORDER BY 2 DESC, 1")
             kinds = count(f"SELECT kind, count(*) {of_chunks} GROUP BY 1 ORDER BY 2 DESC, 1")
             vectors = {}
+            searched = {id for source in self._held(connection).values() for id in source.spaces if source.spaces[id]}
             for stored in self._read(connection).spaces.values():
+                if stored.id not in searched:
+                    continue
                 counted = count(f"SELECT '', count(vector) FROM {stored.table} WHERE source = ANY(%s)")[""]
                 if counted:
                     vectors[f"{stored.space.model} ({stored.space.dimension})"] = counted
@@ -386,6 +431,11 @@ class PostgresStore:
                 fresh = replace(fresh, kept=held[1].kept)
             self._catalogues[side] = held = (time.monotonic(), fresh)
         return held[1]
+
+    def _now(self, connection: Connection) -> list[Source]:
+        """The sources this store is of, as they are, and not as they were a moment ago."""
+        self._catalogue = None
+        return list(self._held(connection).values())
 
     def _name(self, source: str) -> str:
         """What the database calls *source*."""

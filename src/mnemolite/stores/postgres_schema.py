@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     Column,
     Computed,
     DateTime,
@@ -147,7 +148,8 @@ _table(
     _column("source", Integer),
     _column("domain", Text),
     _column("space", Integer),
-    PrimaryKeyConstraint("source", "domain"),
+    _column("active", Boolean),
+    PrimaryKeyConstraint("source", "space"),
 )
 _table(
     "poison",

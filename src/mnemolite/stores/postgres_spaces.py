@@ -27,7 +27,7 @@ class Source:
     id: int
     name: str
     chunks: int
-    spaces: Mapping[Domain, int]
+    spaces: Mapping[int, bool]  # those it has vectors in, and whether they are active
     shard: str = ""  # of several, the one it is on instead of here
 
 
@@ -43,16 +43,16 @@ class Catalogue:
 
     def find(self, space: Space, sources: Collection[Source]) -> StoredSpace | None:
         """
-        What is held of *space*, None when nothing is of its domain.
+        What is held of *space*, active or not; None when nothing is of its domain.
 
         Raises:
             SpaceMismatch: one of *sources* has another model's vectors for this domain.
         """
         for source in sources:
-            for domain, id in source.spaces.items():
-                used = self.spaces.get(id)
-                if used is not None and used.space != space and domain.overlaps(space.domain):
-                    raise mismatch(used.space, space, f"the index of {source.name}")
+            held = {self.spaces[id].space: active for id, active in source.spaces.items() if id in self.spaces}
+            for other, active in held.items():
+                if active and space not in held and other.domain.overlaps(space.domain):
+                    raise mismatch(other, space, f"the index of {source.name}")
         return next((stored for stored in self.spaces.values() if stored.space == space), None)
 
 
@@ -60,14 +60,13 @@ def read_catalogue(connection: Connection, collection: str) -> Catalogue:
     spaces = {stored.id: stored for stored in stored_spaces(connection, collection)}
     rows = connection.execute(
         "SELECT id, name, chunks, changes, shard, (SELECT coalesce(sum(chunks), 0)::bigint FROM sources),"
-        " ARRAY(SELECT domain || ' ' || space FROM source_spaces WHERE source = id)"
+        " (SELECT coalesce(jsonb_object_agg(space, active), '{}') FROM source_spaces WHERE source = id)"
         " FROM sources WHERE collection = %s ORDER BY name",
         (collection,),
     ).fetchall()
     sources = {}
     for id, name, chunks, _, shard, _, used in rows:
-        by_domain = {Domain(domain): int(space) for domain, _, space in (each.partition(" ") for each in used)}
-        sources[name] = Source(id, name, chunks, by_domain, shard)
+        sources[name] = Source(id, name, chunks, {int(space): active for space, active in used.items()}, shard)
     return Catalogue(sources, spaces, chunks=rows[0][5] if rows else 0, version=sum(row[3] for row in rows))
 
 
@@ -88,23 +87,46 @@ def stored_spaces(connection: Connection, collection: str) -> list[StoredSpace]:
 
 def use_space(connection: Connection, collection: str, source: int, space: Space) -> StoredSpace:
     """
-    The space, made when it is new, for vectors of *source*; nobody drops it before the transaction ends.
+    The space, made when it is new, to put vectors of *source* into; nobody drops it before the transaction ends.
 
     Raises:
-        SpaceMismatch: the source has another model's vectors for this domain.
+        SpaceMismatch: another model's vectors are what is searched of the source in this domain.
     """
     stored = _locked(connection, collection, space)
-    used = {id for (id,) in connection.execute("SELECT space FROM source_spaces WHERE source = %s", (source,))}
-    if stored.id in used:
+    if _used(connection, source).get(stored.id):
         return stored
-    for other in stored_spaces(connection, collection):
-        overlaps = other.id in used and other.space.domain.overlaps(space.domain)
-        if overlaps and not forget_unused(connection, [source], [other]):
-            raise mismatch(other.space, space)
-    connection.execute(
-        "INSERT INTO source_spaces (source, domain, space) VALUES (%s, %s, %s)", (source, space.domain.value, stored.id)
-    )
+    for rival in _rivals(connection, collection, source, space):
+        if not forget_unused(connection, [source], [rival]):
+            raise mismatch(rival.space, space)
+    _use(connection, source, stored, active=True)
     return stored
+
+
+def space_to_fill(connection: Connection, collection: str, source: int, space: Space) -> StoredSpace:
+    """As use_space gives it, but beside what is active."""
+    stored = _locked(connection, collection, space)
+    if stored.id not in _used(connection, source):
+        _use(connection, source, stored, active=not _rivals(connection, collection, source, space))
+    return stored
+
+
+def _used(connection: Connection, source: int) -> dict[int, bool]:
+    return dict(connection.execute("SELECT space, active FROM source_spaces WHERE source = %s", (source,)).fetchall())
+
+
+def _rivals(connection: Connection, collection: str, source: int, space: Space) -> list[StoredSpace]:
+    """Of other models, and searched in the domain of *space*."""
+    used = _used(connection, source)
+    others = (each for each in stored_spaces(connection, collection) if used.get(each.id) and each.space != space)
+    return [other for other in others if other.space.domain.overlaps(space.domain)]
+
+
+def _use(connection: Connection, source: int, stored: StoredSpace, *, active: bool) -> None:
+    connection.execute(
+        "INSERT INTO source_spaces (source, domain, space, active) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (source, space) DO UPDATE SET active = excluded.active",
+        (source, stored.space.domain.value, stored.id, active),
+    )
 
 
 def forget_unused(connection: Connection, sources: Collection[int], spaces: Collection[StoredSpace]) -> bool:

@@ -182,12 +182,12 @@ def _insert(connection: Connection, collection: str, source: int, items: Sequenc
         for space, matrix in item.vectors.items():
             sent = halfvecs(unit_rows(matrix, space, len(numbers)))
             vectors[space] += [(number, source, each) for number, each in zip(numbers, sent, strict=True)]
-    _copy(connection, f"documents ({_DOCUMENTS})", _DOCUMENT_TYPES, documents)
+    copy(connection, f"documents ({_DOCUMENTS})", _DOCUMENT_TYPES, documents)
     if not chunks:
         return
-    _copy(connection, f"chunks ({_CHUNKS})", _CHUNK_TYPES, chunks)
+    copy(connection, f"chunks ({_CHUNKS})", _CHUNK_TYPES, chunks)
     searched = zip(chunks, found_by.tsvectors, found_by.impacts, strict=True)
-    _copy(
+    copy(
         connection,
         "words (chunk, document, source, words, impacts)",
         _WORD_TYPES,
@@ -198,7 +198,7 @@ def _insert(connection: Connection, collection: str, source: int, items: Sequenc
     for space, rows in vectors.items():
         if rows:
             stored = use_space(connection, collection, source, space)
-            _copy(connection, f"{stored.table} (chunk, source, vector)", ["int8", "int4", "bytea"], rows)
+            copy(connection, f"{stored.table} (chunk, source, vector)", ["int8", "int4", "bytea"], rows)
 
 
 def _document(id: int, source: int, item: Indexed) -> Row:
@@ -244,7 +244,7 @@ def _reserve(connection: Connection, sequence: str, count: int) -> list[int]:
     return [id for (id,) in found]
 
 
-def _copy(connection: Connection, table: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def copy(connection: Connection, table: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(types)
         for row in rows:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from mnemolite import types
 from mnemolite.degraded import degradations
-from mnemolite.errors import NotFound, StoreUnavailable
+from mnemolite.errors import Conflict, NotFound, StoreUnavailable
 from mnemolite.stores import postgres_search
 from mnemolite.stores.numbering import Numbering
 from mnemolite.stores.postgres import CATALOGUE_SECONDS, CODE, PostgresStore
 from mnemolite.stores.postgres_lock import WriterLock
 from mnemolite.stores.shards import COORDINATOR, Shards
+from mnemolite.stores.spaces import in_use, incomplete, unknown
 from mnemolite.transfer import Copied, copy_tree
-from mnemolite.types import TREE, Card, Chunk, FileState, Indexed, Ranking, Scope, Space, Stats
+from mnemolite.types import TREE, Card, Chunk, FileState, Indexed, Ranking, Scope, Space, SpaceState, Stats
 
 if TYPE_CHECKING:
     from mnemolite.types import Vector
@@ -164,6 +165,51 @@ class ShardedStore:
         found = self.shards.ask(self._holding(Scope()), lambda number: self._stores[number].spaces())
         return list(dict.fromkeys(space for spaces in found.values() for space in spaces))
 
+    def space_states(self) -> list[SpaceState]:
+        found = [self._stores[number].space_states() for number in self._holding(Scope())]
+        return _summed([states for states in found if states])
+
+    def lacking(self, space: Space, after: int, limit: int) -> list[Chunk]:
+        found = [
+            self._outer(chunk, number)
+            for number in self._holding(Scope())
+            for chunk in self._stores[number].lacking(space, (after - number) // len(self._stores), limit)
+        ]
+        return sorted(found, key=lambda chunk: chunk.id)[:limit]
+
+    def fill(self, space: Space, vectors: Mapping[int, Vector]) -> None:
+        for number, own in self._numbers.by_member(list(vectors)).items():
+            self._stores[number].fill(space, {id: vectors[self._numbers.outer(id, number)] for id in own})
+
+    def activate(self, spaces: Sequence[Space]) -> None:
+        """
+        Shard by shard, once none lacks anything. For the moment between, each can be searched by the vectors before and
+        by those after.
+        """
+        states = {state.space: state for state in self.space_states()}
+        for space in spaces:
+            if space not in states:
+                raise Conflict(incomplete(space))
+            if missing := states[space].missing:
+                raise Conflict(incomplete(space, missing))
+        for number in self._holding(Scope()):
+            if self._stores[number].space_states():
+                self._stores[number].activate(spaces)
+
+    def drop_space(self, space: Space) -> None:
+        held = {
+            number: state
+            for number in self._holding(Scope())
+            for state in self._stores[number].space_states()
+            if state.space == space
+        }
+        if not held:
+            raise NotFound(unknown(space))
+        if any(state.active for state in held.values()):
+            raise Conflict(in_use(space))
+        for number in held:
+            self._stores[number].drop_space(space)
+
     def poisoned(self) -> Mapping[str, str]:
         return self._stores[0].poisoned()
 
@@ -271,6 +317,24 @@ class ShardedStore:
 
     def _outer(self, chunk: Chunk, number: int) -> Chunk:
         return replace(chunk, id=self._numbers.outer(chunk.id, number))
+
+
+def _summed(shards: Sequence[Sequence[SpaceState]]) -> list[SpaceState]:
+    """Of the states of each shard that has chunks; where one has nothing of a space, all its chunks are missing."""
+    chunks = [max(state.chunks + state.missing for state in states) for states in shards]
+    found = []
+    for space in dict.fromkeys(state.space for states in shards for state in states):
+        own = [next((state for state in states if state.space == space), None) for states in shards]
+        found.append(
+            SpaceState(
+                space=space,
+                active=all(state is not None and state.active for state in own),
+                chunks=sum(state.chunks for state in own if state),
+                vectors=sum(state.vectors for state in own if state),
+                missing=sum(state.missing if state else whole for state, whole in zip(own, chunks, strict=True)),
+            )
+        )
+    return found
 
 
 def _sum(left: Stats, right: Stats) -> Stats:

@@ -12,11 +12,24 @@ from typing import TYPE_CHECKING, Any, Literal
 import apsw
 
 from mnemolite.search import expand
-from mnemolite.stores import globs, sqlite_write
+from mnemolite.stores import globs, sqlite_spaces, sqlite_write
 from mnemolite.stores.bm25 import ALTERNATIVE_ROWS, BODY_WEIGHT, MAX_TERMS, NAME_WEIGHT, PATH_WEIGHT
 from mnemolite.stores.sqlite_connection import REBUILD, Database, changes, fetch
 from mnemolite.stores.sqlite_spaces import StoredSpace, stored_space, stored_spaces
-from mnemolite.types import Card, Chunk, FileState, Indexed, Kind, Ranking, Scope, Source, Space, Stats, nanoseconds
+from mnemolite.types import (
+    Card,
+    Chunk,
+    FileState,
+    Indexed,
+    Kind,
+    Ranking,
+    Scope,
+    Source,
+    Space,
+    SpaceState,
+    Stats,
+    nanoseconds,
+)
 
 if TYPE_CHECKING:  # numpy, which these import, is loaded by the first call that has to do with vectors
     from mnemolite.stores.sqlite_vec import SqliteVecVectors
@@ -278,7 +291,32 @@ class SqliteStore:
 
     def spaces(self) -> list[Space]:
         with self.database.reading() as connection:
-            return [stored.space for stored in stored_spaces(connection)]
+            return [stored.space for stored in stored_spaces(connection) if stored.active]
+
+    def space_states(self) -> list[SpaceState]:
+        with self.database.reading() as connection:
+            return sqlite_spaces.states(connection)
+
+    def lacking(self, space: Space, after: int, limit: int) -> list[Chunk]:
+        with self.database.reading() as connection:
+            condition = sqlite_spaces.lacking(connection, space)
+            sql = f"{_CHUNKS} WHERE chunks.id > ? AND {condition} ORDER BY chunks.id LIMIT ?"
+            return [_chunk(row) for row in fetch(connection, sql, (after, limit))]
+
+    def fill(self, space: Space, vectors: Mapping[int, Vector]) -> None:
+        if vectors:
+            with self.database.writing() as connection:
+                sqlite_spaces.fill(connection, space, vectors)
+
+    def activate(self, spaces: Sequence[Space]) -> None:
+        with self.database.writing() as connection:
+            sqlite_spaces.activate(connection, spaces)
+
+    def drop_space(self, space: Space) -> None:
+        with self.database.writing() as connection:
+            sqlite_spaces.drop(connection, space)
+            if self._extension:
+                self._extension.drop_mirrors(connection)
 
     def poisoned(self) -> Mapping[str, str]:
         with self.database.reading() as connection:
@@ -304,7 +342,7 @@ class SqliteStore:
 
     def stats(self) -> Stats:
         with self.database.reading() as connection:
-            spaces = stored_spaces(connection)
+            spaces = [stored for stored in stored_spaces(connection) if stored.active]
             return Stats(
                 documents=_count(connection, "documents WHERE skipped = ''"),
                 skipped=_skipped(connection),

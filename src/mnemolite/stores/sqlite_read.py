@@ -73,5 +73,6 @@ def documents(connection: apsw.Connection, source: str, paths: Sequence[str]) ->
             )
         }
         for stored in (stored_spaces(connection) if ids else ())
+        if stored.active
     }
     return assembled(found.values(), vectors)

@@ -141,6 +141,24 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX anchors_path ON anchors (path);
     CREATE INDEX anchors_name ON anchors (name);
     """,
+    # Several spaces of a domain: one is active, others are being made or were active before.
+    """
+    CREATE TABLE new_spaces (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        domain TEXT NOT NULL,
+        model TEXT NOT NULL,
+        dimension INTEGER NOT NULL,
+        fingerprint TEXT NOT NULL,
+        active INTEGER NOT NULL,   -- 1 when it is searched and put into
+        changed INTEGER NOT NULL,  -- value of state.changes when its vectors last changed
+        mirrored INTEGER           -- value of changed that its sqlite-vec table stands at
+    );
+    INSERT INTO new_spaces SELECT id, domain, model, dimension, fingerprint, 1, changed, mirrored FROM spaces;
+    DELETE FROM sqlite_sequence WHERE name = 'new_spaces';
+    INSERT INTO sqlite_sequence SELECT 'new_spaces', seq FROM sqlite_sequence WHERE name = 'spaces';
+    DROP TABLE spaces;
+    ALTER TABLE new_spaces RENAME TO spaces;
+    """,
 )
 
 

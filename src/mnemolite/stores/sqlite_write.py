@@ -12,7 +12,7 @@ import apsw
 from mnemolite.search import tokens
 from mnemolite.stores.documents import checked
 from mnemolite.stores.sqlite_connection import changes, fetch
-from mnemolite.stores.sqlite_spaces import make_space, stored_space, stored_spaces
+from mnemolite.stores.sqlite_spaces import space_to_put_into, stored_space, stored_spaces
 from mnemolite.types import Indexed, telling_path
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _insert_space(
     rows = np.concatenate([sqlite_vectors.quantise(item.vectors[space], space, len(ids)) for ids, item in items])
     if not len(rows):
         return
-    stored = stored_space(connection, space) or make_space(connection, space)
+    stored = space_to_put_into(connection, space)
     chunks = np.concatenate([np.arange(ids.start, ids.stop, dtype=np.int64) for ids, _ in items])
     sqlite_vectors.add(connection, stored.id, chunks, rows, change)
     connection.execute("UPDATE spaces SET changed = ? WHERE id = ?", (change, stored.id))

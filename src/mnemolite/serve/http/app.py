@@ -27,6 +27,7 @@ from mnemolite.serve.http.openai import OpenAIRoutes
 from mnemolite.serve.http.playground import PlaygroundRoutes
 from mnemolite.serve.http.problems import handle_problems
 from mnemolite.serve.http.search import SearchRoutes
+from mnemolite.serve.http.spaces import SpaceRoutes
 from mnemolite.serve.http.tei import TeiRoutes
 from mnemolite.serve.metrics import Metrics
 from mnemolite.serve.security import Keys, Rate
@@ -80,6 +81,7 @@ def routes(memory: Memory, metrics: Metrics, settings: Settings) -> FastAPI:
     app.include_router(SearchRoutes(memory, metrics, settings).router)
     app.include_router(IndexRoutes(memory, metrics, settings).router)
     app.include_router(JobRoutes(memory, settings).router)
+    app.include_router(SpaceRoutes(memory).router)
     app.include_router(EmbeddingRoutes(memory, metrics).router)
     app.include_router(OpenAIRoutes(memory, metrics).router)
     app.include_router(TeiRoutes(memory, metrics).router)

@@ -15,6 +15,7 @@ from mnemolite.serve.http.guard import reader
 from mnemolite.serve.http.problems import documented
 from mnemolite.serve.metrics import Metrics, caches, shards
 from mnemolite.serve.security import Caller
+from mnemolite.spaces import ADVICE
 from mnemolite.types import CacheLevel, Domain, ModelState, Space
 
 
@@ -154,7 +155,8 @@ class HealthRoutes:
 
     def _models(self) -> dict[str, str]:
         found = {}
-        for embedder in self._memory.embedders:
+        serving = self._memory.serving
+        for embedder in serving.embedders:
             try:
                 state = embedder.state
             except EmbedderUnavailable as error:
@@ -162,7 +164,7 @@ class HealthRoutes:
             else:
                 usual = "loaded" if state.loaded else "not loaded yet"
                 found[state.space.model] = state.failure or self._foreign(state.space) or usual
-        return found
+        return found | ({"configured": serving.remark} if serving.remark else {})
 
     def _foreign(self, space: Space) -> str:
         """By what other model the repositories were indexed."""
@@ -170,8 +172,8 @@ class HealthRoutes:
             held = self._memory.repositories.store.spaces()
         except MnemoError:  # said of the store
             return ""
-        others = [each.model for each in held if each.domain == space.domain and each != space]
-        return f"what is indexed was made by {', '.join(others)}: delete it and index it again" if others else ""
+        others = [each.model for each in held if each.domain.overlaps(space.domain) and each != space]
+        return f"what is indexed was made by {', '.join(others)}: {ADVICE}" if others else ""
 
 
 def _model(state: ModelState | str) -> ModelOut:

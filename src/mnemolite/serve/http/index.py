@@ -77,6 +77,7 @@ class Indexed:
     masked_secrets: int
     cut_by_lines: list[str]  # files that stopped their parser
     processing_time_ms: float
+    degraded: list[str]  # what it does not rest on: a configured model that the index is not yet made by
     indexed_nodes: int = 0  # of a graph, which there is none
     indexed_edges: int = 0
 
@@ -212,6 +213,7 @@ def _indexed(body: Index, report: Report, seconds: float) -> Indexed:
         masked_secrets=sum(map(len, report.masked.values())),
         cut_by_lines=list(report.poison),
         processing_time_ms=round(1000 * seconds, 3),
+        degraded=[report.remark] if report.remark else [],
     )
 
 
