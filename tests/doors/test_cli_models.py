@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mnemolite.lab.onnx_export import export
-from mnemolite.lab.random_model import write_bert, write_nomic
+from mnemolite.lab.random_model import write_bert, write_jina, write_nomic
 
 PROGRAM = Path(sys.executable).parent / "mnemolite"
 
@@ -22,7 +22,7 @@ def run(*arguments: object, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environ, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("write", [write_bert, write_nomic])
+@pytest.mark.parametrize("write", [write_bert, write_nomic, write_jina])
 def test_weights_are_exported_added_and_used(write, tree: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     weights, out = tmp_path / "weights", tmp_path / "out"
     weights.mkdir()

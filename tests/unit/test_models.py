@@ -20,23 +20,25 @@ from mnemolite.embedders.configuration import MANIFEST
 from mnemolite.embedders.manifest import describe
 from mnemolite.embedders.profiles import PROFILES
 from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput
-from mnemolite.lab.bert import Bert, read_bert
+from mnemolite.lab.bert import Bert
 from mnemolite.lab.onnx_export import export
-from mnemolite.lab.random_model import write_bert, write_nomic
+from mnemolite.lab.random_model import write_bert, write_jina, write_nomic
 from mnemolite.models import add_model, check_model, list_models, load_model, shared_models
 from mnemolite.settings import Settings
 from mnemolite.types import Domain, Role
+from mnemolite.weights import read_bert
 from mnemolite.wiring import open_memory
 
 WORDS = "[UNK] <s> </s> <pad> read a file mail search_query search_document :".split()
 TEXTS = ["read a file", "mail", "a file : a mail read"]
 NOMIC = "nomic-embed-text-v1.5"
+JINA = "jina-embeddings-v2-base-code"
 
 
 def publish(folder: Path, name: str) -> Path:
     """The weights, and beside them what is published of such a model; its ONNX lies deeper."""
     profile = PROFILES.get(name)
-    write = write_nomic if name == NOMIC else write_bert
+    write = {NOMIC: write_nomic, JINA: write_jina}.get(name, write_bert)
     write(folder, WORDS, width=profile.dimension if profile else 8)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.post_processor = processors.BertProcessing(("</s>", 2), ("<s>", 1))

@@ -1,5 +1,5 @@
 """
-A sentence-transformers BERT or NomicBERT from its safetensors into ONNX, without torch.
+A sentence-transformers BERT, NomicBERT or JinaBERT from its safetensors into ONNX, without torch.
 
 Its folder holds ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
 
@@ -20,9 +20,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mnemolite.embedders.library import DESCRIPTIONS
 from mnemolite.errors import EmbedderUnavailable
-from mnemolite.lab.bert import Bert, BertConfig, read_bert, turns
+from mnemolite.lab.bert import Bert
 from mnemolite.lab.compare import samples
 from mnemolite.onnx_model import OnnxModel
+from mnemolite.weights import BertConfig, read_bert, slopes, turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,14 +96,16 @@ class Graph:
         words = self._rows("embeddings.word_embeddings.weight", "input_ids")
         types = self._rows("embeddings.token_type_embeddings.weight", "token_type_ids")
         embedded = [words, types]
-        if not self._config.rotary_base:
+        if self._config.learnt_positions:
             embedded.append(self._by_position("positions", self._weights["embeddings.position_embeddings.weight"]))
         x = self._norm(self._sum(*embedded), "embeddings.LayerNorm")
-        mask = self._mask()
+        lowered = [self._mask(), *([self._distances()] if self._config.alibi else ())]
         for number in range(self._config.layers):
             layer = f"encoder.layer.{number}"
-            attended = self._linear(self._attend(x, mask, f"{layer}.attention.self"), f"{layer}.attention.output.dense")
-            x = self._norm(self._sum(x, attended), f"{layer}.attention.output.LayerNorm")
+            mixed = self._attend(x, lowered, f"{layer}.attention.self")
+            attended = self._linear(mixed, f"{layer}.attention.output.dense")
+            added = self._norm(self._sum(x, attended), f"{layer}.attention.output.LayerNorm")
+            x = self._norm(self._sum(x, added), f"{layer}.attention.LayerNorm") if self._config.alibi else added
             wide = self._widened(x, f"{layer}.intermediate")
             x = self._norm(self._sum(x, self._linear(wide, f"{layer}.output.dense")), f"{layer}.output.LayerNorm")
         return x
@@ -115,10 +118,12 @@ class Graph:
     def _widened(self, x: str, name: str) -> str:
         given = self._quantised(x) if self._int8 else (x,)
         wide = self._product(given, f"{name}.dense")
-        if not self._config.gated:
+        if not self._config.gate:
             return self._node("Gelu", wide)
         gate = self._product(given, f"{name}.gate")
-        return self._node("Mul", wide, self._node("Mul", gate, self._node("Sigmoid", gate)))
+        silu = self._config.gate == "silu"
+        opened = self._node("Mul", gate, self._node("Sigmoid", gate)) if silu else self._node("Gelu", gate)
+        return self._node("Mul", wide, opened)
 
     def _mask(self) -> str:
         """(texts, 1, 1, tokens): 0, or so low before a softmax that nothing is left."""
@@ -126,19 +131,32 @@ class Graph:
         low = self._node("Mul", absent, self._one("low", -1e9))
         return self._node("Unsqueeze", low, self._whole(1, 2))
 
-    def _attend(self, x: str, mask: str, name: str) -> str:
+    def _distances(self) -> str:
+        """(1, heads, tokens, tokens): how far tokens are from each other, by how much each head minds."""
+        tokens = self._node("Squeeze", self._node("Shape", "input_ids", start=1), self._whole(0))
+        zero, one = (self._tensor(f"scalar_{n}", np.array(n, np.int64)) for n in (0, 1))
+        places = self._node("Cast", self._node("Range", zero, tokens, one), to=TensorProto.FLOAT)
+        column, row = (self._node("Unsqueeze", places, self._whole(axis)) for axis in (1, 0))
+        apart = self._node("Abs", self._node("Sub", column, row))
+        minded = self._tensor("slopes", -slopes(self._config.heads)[:, None, None])
+        return self._node("Unsqueeze", self._node("Mul", apart, minded), self._whole(0))
+
+    def _attend(self, x: str, lowered: Sequence[str], name: str) -> str:
         width, heads = len(self._weights[f"{name}.query.weight"]), self._config.heads
         query, key, value = (f"{name}.{part}" for part in ("query", "key", "value"))
         shape = self._whole(0, 0, heads, width // heads)
         given = self._quantised(x) if self._int8 else (x,)
-        split = [self._node("Reshape", self._product(given, part), shape) for part in (query, key, value)]
+        flat = [self._product(given, part) for part in (query, key, value)]
+        if self._config.alibi:
+            flat[:2] = (self._norm(flat[i], f"{name}.layer_norm_{part}") for i, part in enumerate("qk"))
+        split = [self._node("Reshape", each, shape) for each in flat]
         queries, keys, values = (self._node("Transpose", part, perm=[0, 2, 1, 3]) for part in split)
         if self._config.rotary_base:
             queries, keys = (self._rotated(part, width // heads) for part in (queries, keys))
         keys = self._node("Transpose", keys, perm=[0, 1, 3, 2])
         scale = self._one(f"scale_{width // heads}", (width // heads) ** -0.5)
         scores = self._node("Mul", self._node("MatMul", queries, keys), scale)
-        weights = self._node("Softmax", self._sum(scores, mask), axis=-1)
+        weights = self._node("Softmax", self._sum(scores, *lowered), axis=-1)
         mixed = self._node("Transpose", self._node("MatMul", weights, values), perm=[0, 2, 1, 3])
         return self._node("Reshape", mixed, self._whole(0, 0, width))
 

@@ -75,6 +75,40 @@ def write_nomic(
     return _write(folder, words, width, shapes, norms, config)
 
 
+def write_jina(
+    folder: Path,
+    words: Sequence[str] = WORDS,
+    layers: int = 1,
+    width: int = 8,
+    positions: int = 16,
+    heads: int = HEADS,
+) -> Weights:
+    """As jina-embeddings-v2-base-code is; gives the weights by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    norms = ["embeddings.LayerNorm"]
+    for layer in (f"encoder.layer.{number}" for number in range(layers)):
+        for name, rows, columns in (
+            *((f"{layer}.attention.self.{part}", width, width) for part in ("query", "key", "value")),
+            (f"{layer}.attention.output.dense", width, width),
+            (f"{layer}.mlp.down_layer", width, 2 * width),
+        ):
+            shapes |= {f"{name}.weight": (rows, columns), f"{name}.bias": (rows,)}
+        shapes[f"{layer}.mlp.up_gated_layer.weight"] = (4 * width, width)
+        norms += [f"{layer}.attention.self.layer_norm_q", f"{layer}.attention.self.layer_norm_k"]
+        norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.layer_norm_1", f"{layer}.layer_norm_2"]
+    config = {
+        "model_type": "bert",
+        "position_embedding_type": "alibi",
+        "feed_forward_type": "geglu",
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+        "max_position_embeddings": positions,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+    }
+    return _write(folder, words, width, shapes, norms, config)
+
+
 def _write(
     folder: Path,
     words: Sequence[str],

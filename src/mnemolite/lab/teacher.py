@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnemolite.errors import EmbedderUnavailable
-from mnemolite.lab.bert import Bert, read_bert
+from mnemolite.lab.bert import Bert
+from mnemolite.weights import read_bert
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
