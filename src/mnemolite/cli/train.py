@@ -127,12 +127,12 @@ def eval_command(model: Path, examples: Path, here: str, most: int, as_json: boo
 def use_command(model: Path, force: bool) -> None:
     """Say how MODEL is put in use; refused when 'train eval' did not find it better than what is."""
     from mnemolite.lab.judge import approved
-    from mnemolite.models import check_model, shared_model
+    from mnemolite.models import check_model
 
     settings = Settings.load(Path.cwd())
     own = structs.replace(settings, embedding_model=str(model.resolve()))
     check_model(own)
-    why = approved(model, against=shared_model(settings).space.fingerprint, force=force)
+    why = approved(model, against=check_model(settings).fingerprint, force=force)
     click.echo(f"{model}: {why}; use it with:")
     click.echo(f"export MNEMOLITE_EMBEDDING_MODEL={model.resolve()}; mnemolite index rebuild")
 

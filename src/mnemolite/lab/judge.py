@@ -80,9 +80,9 @@ def judge(model: Path, made: Sequence[Copy], settings: Settings) -> Verdict:
 
 
 def _fingerprint(settings: Settings) -> str:
-    from mnemolite.models import shared_model
+    from mnemolite.models import check_model
 
-    return shared_model(settings).space.fingerprint
+    return check_model(settings).fingerprint
 
 
 def _figures(
