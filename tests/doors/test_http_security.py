@@ -33,6 +33,8 @@ ROUTES: dict[tuple[str, str], tuple[Access | None, Any]] = {
     ("POST", "/v1/code/search/hybrid"): (Access.READ, {"query": "alpha", "repository": "shop"}),
     ("POST", "/v1/code/search/lexical"): (Access.READ, {"query": "alpha", "repository": "shop"}),
     ("POST", "/v1/code/search/vector"): (Access.READ, {"query": "alpha", "repository": "shop"}),
+    ("POST", "/v1/code/map"): (Access.READ, {"query": "alpha", "repository": "shop"}),
+    ("GET", "/v1/code/chunks/{chunk_id}"): (Access.READ, None),
     ("POST", "/v1/code/index"): (Access.WRITE, {"repository": "shop", "files": FILES}),
     ("GET", "/v1/code/index/repositories"): (Access.READ, None),
     ("DELETE", "/v1/code/index/repositories/{repository}"): (Access.ADMIN, None),
@@ -116,6 +118,9 @@ def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.
     if path.endswith("{space}"):
         store = memory.spaces.store
         store.fill(OLDER, {chunk.id: np.ones(4, np.float32) for chunk in store.lacking(OLDER, 0, 1)})
+    if "repositories" in path or "/code/" in path:
+        memory.repositories.add("shop", {"a.py": "def alpha(): ...\n"})
+    chunk = memory.repositories.store.chunk_at("a.py", 1)
     event = memory.events.create({"text": "x"}, {"project": "shop"}).id
     note, other = (memory.notes.add("x", "x", project="shop").id for _ in range(2))
     task = ""
@@ -127,6 +132,7 @@ def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.
         "task_id": task,
         "repository": "shop",
         "space": OLDER.model,
+        "chunk_id": chunk.id if chunk else 0,
         "id": event if "events" in path else note if "notes" in path else "mnemolite-static-1",
     }
     if path.endswith("restore"):

@@ -22,6 +22,7 @@ from mnemolite.serve.http.guard import Guard
 from mnemolite.serve.http.health import HealthRoutes
 from mnemolite.serve.http.index import IndexRoutes
 from mnemolite.serve.http.jobs import JobRoutes
+from mnemolite.serve.http.map import MapRoutes
 from mnemolite.serve.http.notes import NoteRoutes
 from mnemolite.serve.http.openai import OpenAIRoutes
 from mnemolite.serve.http.playground import PlaygroundRoutes
@@ -79,6 +80,7 @@ def routes(memory: Memory, metrics: Metrics, settings: Settings) -> FastAPI:
     app.include_router(PlaygroundRoutes(memory, settings).router)
     app.include_router(HealthRoutes(memory, metrics).router)
     app.include_router(SearchRoutes(memory, metrics, settings).router)
+    app.include_router(MapRoutes(memory).router)
     app.include_router(IndexRoutes(memory, metrics, settings).router)
     app.include_router(JobRoutes(memory, settings).router)
     app.include_router(SpaceRoutes(memory).router)

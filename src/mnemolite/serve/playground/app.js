@@ -5,6 +5,7 @@ import { failure, h } from "./dom.js";
 
 const PAGES = {
   search: { title: "Search", load: () => import("./search.js") },
+  map: { title: "Map", load: () => import("./map.js") },
 };
 const KEYS = [
   ["/", "go to the search field"],

@@ -66,7 +66,7 @@ export function hitCard(hit, { most, mark, tree }) {
     ),
     why(hit, most),
     code,
-    h("footer", {}, unfold, copyButton(hit)),
+    h("footer", {}, unfold, copyButton(hit), h("a", { class: "link", href: `#/map?at=${hit.chunk_id}` }, "On the map")),
   );
   const total = hit.source_code.split("\n").length;
   const offset = Math.max(0, hit.source_code.indexOf(hit.snippet));
