@@ -335,6 +335,7 @@ class Source:
     name: str
     documents: int  # with chunks
     chunks: int
+    skipped: Mapping[str, int] = field(default_factory=dict)  # documents known to have none, by reason
 
 
 @dataclass(frozen=True, kw_only=True)

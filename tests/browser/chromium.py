@@ -169,13 +169,12 @@ class Page:
 
     def click(self, selector: str, text: str = "") -> None:
         """With the mouse, where the first element that is seen, has *text*, and matches *selector* is."""
-        found = (
-            f"[...document.querySelectorAll({json.dumps(selector)})]"
-            f".find(each => each.checkVisibility() && each.innerText.includes({json.dumps(text)}))"
+        box = self.until(
+            f"(found => {{ found?.scrollIntoView({{block: 'center', behavior: 'instant'}});"
+            " return found && found.getBoundingClientRect().toJSON() })"
+            f"([...document.querySelectorAll({json.dumps(selector)})]"
+            f".find(each => each.checkVisibility() && each.innerText.includes({json.dumps(text)})))"
         )
-        self.until(f"{found} !== undefined")
-        self.run(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        box = self.run(f"(({found}).getBoundingClientRect()).toJSON()")
         self.mouse(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
     def mouse(self, x: float, y: float, *, press: bool = True) -> None:

@@ -210,10 +210,11 @@ def test_sources_are_counted_by_name_without_what_has_no_chunks(store: Store) ->
         [indexed("a.py", "one\ntwo", source="s"), indexed("b.py", "one", source="s"), indexed("a.py", "x", source="r")]
     )
     empty = Document(source="z", path="e", digest="", language="", size=0, mtime_ns=0, skipped="binary")
-    store.put([Indexed(document=empty, chunks=(), digests=(), vectors={})])
+    beside = [replace(empty, source="s", path=path, skipped=why) for path, why in (("f", "binary"), ("g", "minified"))]
+    store.put(Indexed(document=each, chunks=(), digests=(), vectors={}) for each in (empty, *beside))
     assert store.sources() == [
         Source(name="r", documents=1, chunks=1),
-        Source(name="s", documents=2, chunks=3),
+        Source(name="s", documents=2, chunks=3, skipped={"binary": 1, "minified": 1}),
     ]
 
 

@@ -51,7 +51,8 @@ def test_files_are_put_beside_those_there_are(serve: Serve) -> None:
         assert found(server, "alpha") == set()
         assert found(server, "gamma") == {("r", "a.py")}
         assert found(server, "Beta") == {("r", "b/c.go")}
-        assert server.get(REPOSITORIES) == {"repositories": [{"repository": "r", "file_count": 2, "chunk_count": 2}]}
+        held = {"repository": "r", "file_count": 2, "chunk_count": 2, "skipped": {}}
+        assert server.get(REPOSITORIES) == {"repositories": [held]}
         same = server.post(INDEX, {"repository": "r", "files": files}, 201)
         assert same["indexed_chunks"] == 0
 

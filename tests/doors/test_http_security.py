@@ -113,13 +113,11 @@ def as_role(token: str) -> dict[str, str]:
 def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.Response:
     """With records of the project "shop" made anew, so that each is there to be changed."""
     memory = server.memory
-    if (method == "DELETE" and "repositories" in path) or "spaces" in path:
+    if any(part in path for part in ("repositories", "spaces", "/code/")):
         memory.repositories.add("shop", {"a.py": "def alpha(): ...\n"})
     if path.endswith("{space}"):
         store = memory.spaces.store
         store.fill(OLDER, {chunk.id: np.ones(4, np.float32) for chunk in store.lacking(OLDER, 0, 1)})
-    if "repositories" in path or "/code/" in path:
-        memory.repositories.add("shop", {"a.py": "def alpha(): ...\n"})
     chunk = memory.repositories.store.chunk_at("a.py", 1)
     event = memory.events.create({"text": "x"}, {"project": "shop"}).id
     note, other = (memory.notes.add("x", "x", project="shop").id for _ in range(2))

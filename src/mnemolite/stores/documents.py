@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mnemolite.errors import InvalidInput
-from mnemolite.types import Chunk, Document, Indexed, Space
+from mnemolite.types import Chunk, Document, Indexed, Source, Space
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix, Vector
@@ -61,3 +61,14 @@ def assembled(found: Iterable[Stored], vectors: Mapping[Space, Mapping[int, Vect
             )
         )
     return items
+
+
+def with_skipped(counts: Iterable[tuple[str, int, int]], skipped: Iterable[tuple[str, str, int]]) -> list[Source]:
+    """Of rows (name, documents, chunks), and rows (name, reason, documents) of those that have no chunks."""
+    reasons: dict[str, dict[str, int]] = {}
+    for name, reason, documents in skipped:
+        reasons.setdefault(name, {})[reason] = documents
+    return [
+        Source(name=name, documents=documents, chunks=chunks, skipped=reasons.get(name, {}))
+        for name, documents, chunks in counts
+    ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mnemolite import types
 from mnemolite.errors import StoreUnavailable
 from mnemolite.stores import postgres_build, postgres_index, postgres_search, postgres_write
-from mnemolite.stores.documents import Stored, assembled, checked
+from mnemolite.stores.documents import Stored, assembled, checked, with_skipped
 from mnemolite.stores.postgres_connection import SCHEMA, Connection, Database, Row, follows
 from mnemolite.stores.postgres_lock import WriterLock
 from mnemolite.stores.postgres_scope import Within, within
@@ -351,10 +351,14 @@ class PostgresStore:
                 " GROUP BY s.id ORDER BY s.name",
                 {"collection": self.collection, "source": self._source},
             ).fetchall()
-        named = TREE if self._source else None
-        return [
-            types.Source(name=named or name, documents=documents, chunks=chunks) for name, documents, chunks in rows
-        ]
+            skipped = connection.execute(
+                "SELECT s.name, skipped, count(*) FROM documents d JOIN sources s ON s.id = d.source"
+                " WHERE skipped <> '' AND collection = %(collection)s AND (%(source)s = '' OR s.name = %(source)s)"
+                " GROUP BY s.id, skipped ORDER BY skipped",
+                {"collection": self.collection, "source": self._source},
+            ).fetchall()
+        found = with_skipped(rows, skipped)
+        return [replace(source, name=TREE) for source in found] if self._source else found
 
     def version(self) -> int:
         with self.database.reading() as connection:

@@ -14,6 +14,7 @@ import apsw
 from mnemolite.search import expand
 from mnemolite.stores import globs, sqlite_spaces, sqlite_write
 from mnemolite.stores.bm25 import ALTERNATIVE_ROWS, BODY_WEIGHT, MAX_TERMS, NAME_WEIGHT, PATH_WEIGHT
+from mnemolite.stores.documents import with_skipped
 from mnemolite.stores.sqlite_connection import REBUILD, Database, changes, fetch
 from mnemolite.stores.sqlite_spaces import StoredSpace, stored_space, stored_spaces
 from mnemolite.types import (
@@ -334,7 +335,12 @@ class SqliteStore:
                 " JOIN documents ON source = sources.id AND skipped = '' LEFT JOIN chunks ON document = documents.id"
                 " GROUP BY sources.id ORDER BY sources.name",
             )
-        return [Source(name=name, documents=documents, chunks=chunks) for name, documents, chunks in rows]
+            skipped = fetch(
+                connection,
+                "SELECT name, skipped, count(*) FROM documents JOIN sources ON sources.id = source"
+                " WHERE skipped <> '' GROUP BY sources.id, skipped ORDER BY skipped",
+            )
+        return with_skipped(rows, skipped)
 
     def version(self) -> int:
         with self.database.reading() as connection:

@@ -87,6 +87,7 @@ class Repository:
     repository: str
     file_count: int
     chunk_count: int
+    skipped: dict[str, int]  # files that are known to have nothing to index, by reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,12 @@ class IndexRoutes:
         """By name; those the key may see."""
         return Repositories(
             repositories=[
-                Repository(repository=source.name, file_count=source.documents, chunk_count=source.chunks)
+                Repository(
+                    repository=source.name,
+                    file_count=source.documents,
+                    chunk_count=source.chunks,
+                    skipped=dict(source.skipped),
+                )
                 for source in self._repositories.all()
                 if not caller.projects or source.name in caller.projects
             ]

@@ -6,12 +6,16 @@ import { failure, h } from "./dom.js";
 const PAGES = {
   search: { title: "Search", load: () => import("./search.js") },
   map: { title: "Map", load: () => import("./map.js") },
+  index: { title: "Index", load: () => import("./repositories.js") },
+  memory: { title: "Memory", load: () => import("./memory.js") },
+  status: { title: "Status", load: () => import("./status.js") },
 };
 const KEYS = [
   ["/", "go to the search field"],
   ["j  k", "next, previous result"],
   ["Enter", "show all of a result, or less"],
   ["c", "copy where the result is"],
+  ["n", "write a note, on the page of notes"],
   ["1 – 5", "go to a page"],
   ["t", "light, dark, or as the system"],
   ["Esc", "leave a field"],

@@ -85,13 +85,14 @@ export function tokens(code, language) {
 
 function stringEnd(code, at, quote, triple) {
   const mark = triple && code.startsWith(quote.repeat(3), at) ? quote.repeat(3) : quote;
+  const ofOneLine = mark.length === 1 && quote !== "`";
+  const noString = at + 1; // a lifetime, an apostrophe
   for (let end = at + mark.length; end < code.length; end += 1) {
     if (code[end] === "\\") end += 1;
     else if (code.startsWith(mark, end)) return end + mark.length;
-    else if (code[end] === "\n" && mark.length === 1 && quote !== "`")
-      return quote === "'" ? at + 1 : end; // or a lifetime
+    else if (code[end] === "\n" && ofOneLine) return quote === "'" ? noString : end;
   }
-  return mark.length === 1 && quote === "'" ? at + 1 : code.length;
+  return mark === "'" ? noString : code.length;
 }
 
 /** What of a query's words is marked in code: any that has three letters, and its singular. */

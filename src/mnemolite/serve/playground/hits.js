@@ -138,7 +138,7 @@ export function noteCard(found) {
       "header",
       {},
       h("span", { class: "rank", "aria-hidden": "true" }, "✎"),
-      h("h2", { id: `note-${note.id}` }, note.title),
+      h("h2", { id: `note-${note.id}` }, h("a", { href: `#/memory?id=${note.id}` }, note.title)),
       h("span", { class: "score" }, found.score.toFixed(2)),
     ),
     h(
@@ -152,6 +152,6 @@ export function noteCard(found) {
     ),
     note.body && h("p", { class: "prose clipped" }, note.body),
   );
-  card.toggle = () => card.querySelector(".prose")?.classList.toggle("clipped");
+  card.toggle = () => (location.hash = `#/memory?id=${note.id}`);
   return card;
 }

@@ -230,7 +230,12 @@ class SearchPage {
     this.clear();
     const held = this.repositories.reduce((sum, each) => sum + each.chunk_count, 0);
     if (!held) {
-      this.list.append(empty("Nothing is indexed yet", h("p", {}, "Index a repository, and ask it something.")));
+      this.list.append(
+        empty(
+          "Nothing is indexed yet",
+          h("p", {}, h("a", { href: "#/index" }, "Index a repository"), ", and ask it something."),
+        ),
+      );
       return;
     }
     const files = this.repositories.reduce((sum, each) => sum + each.file_count, 0);
