@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mnemolite.jobs import JobState
 from mnemolite.serve.security import Access
+from mnemolite.serve.worker import Workers
 
 from ..doors.conftest import served
 from .chromium import Browser
@@ -23,7 +25,7 @@ def test_a_repository_is_indexed_watched_and_forgotten(browser: Browser, tmp_pat
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
     with (
-        served(tmp_path / "data", index_roots=(str(root),)) as server,
+        served(tmp_path / "data", index_roots=(str(root),), job_threads=1) as server,
         browser.page(f"{server.url}/#/index") as page,
     ):
         page.sees("Nothing is indexed yet")
@@ -34,7 +36,8 @@ def test_a_repository_is_indexed_watched_and_forgotten(browser: Browser, tmp_pat
         page.sees("is not in a folder that may be indexed", within=".result")
         page.fill("[name=path]", str(root / "shop"))
         page.click("button.primary", "Index")
-        page.sees("3 files read · 2 chunks stored", within=".report")
+        page.sees("success", within=".job")
+        page.sees("2 chunks stored", within=".job")
         page.sees("1 file left out", within=".repository")
         page.click(".skipped summary")
         assert page.texts(".skipped .bar-row") == ["binary1"]
@@ -50,6 +53,32 @@ def test_a_repository_is_indexed_watched_and_forgotten(browser: Browser, tmp_pat
         page.click(".repository:last-child button", "Forget shop for good?")
         page.until("document.querySelectorAll('.repository').length === 1")
         assert [source.name for source in server.memory.repositories.all()] == ["sent"]
+        assert page.complaints == []
+
+
+def test_a_job_is_watched_ended_and_gone_on_with(browser: Browser, tmp_path: Path) -> None:
+    with (
+        served(tmp_path, job_threads=0) as server,  # no one works on it yet
+        browser.page(f"{server.url}/#/index") as page,
+    ):
+        page.sees("Nothing is indexed yet")
+        job = server.memory.indexing.submit("shop", files={"a.py": "def alpha():\n    return 1\n"})
+        page.run("location.reload()")
+        page.sees("pending", within=".job")
+        assert page.run("document.querySelector('.job progress').value") == 0
+        page.click(".job button", "Cancel")
+        page.sees("cancelled", within=".job")
+        page.click(".job button", "Go on with it")
+        page.sees("pending", within=".job")
+        workers = Workers(server.memory.indexing, 1)
+        workers.start()
+        try:
+            page.sees("success", within=".job")
+            page.sees("1 chunk stored", within=".job")
+            page.until("document.querySelectorAll('.repository').length === 1")
+        finally:
+            workers.stop()
+        assert server.memory.indexing.get(job.id).state == JobState.SUCCESS
         assert page.complaints == []
 
 

@@ -165,6 +165,11 @@ def test_ui_shows_the_tree_it_is_started_in_as_it_is_now(browser: Browser, tree:
                 page.sees("fresh")
                 assert "key=" not in page.run("location.href")
                 assert page.count("[name=repo]") == 0
+                page.press("Escape")
+                page.press("3")
+                page.click("button", "Bring it up to date")
+                page.sees("success", within=".job")
+                assert str(tree) in page.text(".job") and str(tree) in page.text(".repository")
                 assert page.complaints == []
         finally:
             process.terminate()

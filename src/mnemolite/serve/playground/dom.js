@@ -63,6 +63,9 @@ export function badge(text, kind = "") {
 
 export const number = (value) => Number(value).toLocaleString("en");
 
+/** "1 file", "2 files" */
+export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+
 export function megabytes(value) {
   return value >= 1024 ? `${(value / 1024).toFixed(1)} GB` : `${value >= 10 ? Math.round(value) : value.toFixed(1)} MB`;
 }

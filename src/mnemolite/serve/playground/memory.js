@@ -1,7 +1,7 @@
 // The notes: read, found, written, changed, linked, removed and brought back.
 
 import { call, get, may, post, theSession } from "./api.js";
-import { ago, badge, debounced, empty, failure, h, say, select } from "./dom.js";
+import { ago, badge, counted, debounced, empty, failure, h, say, select } from "./dom.js";
 import { noteForm } from "./note_form.js";
 import { noteView } from "./note_view.js";
 
@@ -108,7 +108,7 @@ class MemoryPage {
       }
       this.list.replaceChildren(...this.notes.map((note) => this.entry(note)));
       if (!this.notes.length) this.list.append(h("li", {}, empty(deleted ? "Nothing was removed" : "No notes here")));
-      say(`${this.notes.length} ${this.notes.length === 1 ? "note" : "notes"}`);
+      say(counted(this.notes.length, "note"));
     } catch (error) {
       this.list.replaceChildren(h("li", {}, failure(error)));
     }

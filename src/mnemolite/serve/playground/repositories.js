@@ -1,8 +1,9 @@
 // What is indexed, what was left out and why, and indexing more where the key allows it.
 
 import { call, get, may, post, theSession } from "./api.js";
-import { empty, failure, field, h, number, say } from "./dom.js";
+import { counted, empty, failure, field, h, number, say } from "./dom.js";
 import { bar } from "./hits.js";
+import { Jobs } from "./jobs.js";
 
 const TREE = "."; // what a server of one tree calls it
 const MOST_FILES = 500; // of one request
@@ -17,9 +18,10 @@ export async function open(main) {
     h("h1", {}, session.tree ? "Index" : "Repositories"),
     h("p", { class: "lead" }, "What can be found, what was left out, and why."),
     page.form(),
+    page.jobs.list,
     page.list,
   );
-  await page.refresh();
+  await Promise.all([page.refresh(), page.jobs.look()]);
   return page;
 }
 
@@ -27,6 +29,7 @@ class RepositoriesPage {
   constructor(session, mayWrite, mayForget) {
     Object.assign(this, { session, mayWrite, mayForget });
     this.list = h("section", { class: "repositories", "aria-label": "Repositories" });
+    this.jobs = new Jobs(session, mayWrite, () => this.refresh());
   }
 
   async refresh() {
@@ -55,11 +58,7 @@ class RepositoriesPage {
       h(
         "details",
         { class: "skipped" },
-        h(
-          "summary",
-          {},
-          total ? `${number(total)} ${total === 1 ? "file" : "files"} left out` : "No file was left out",
-        ),
+        h("summary", {}, total ? `${counted(total, "file")} left out` : "No file was left out"),
         leftOut.map(([reason, count]) => bar(reason, count, count / leftOut[0][1], "words", number(count))),
       ),
       h(
@@ -122,9 +121,15 @@ class RepositoriesPage {
       placeholder: `${this.session.folders[0]}/…`,
       spellcheck: "false",
     });
+    this.git = h("input", {
+      name: "git",
+      type: "url",
+      placeholder: "https:…",
+      autocomplete: "off",
+    });
     this.files = h("input", { name: "files", type: "file", webkitdirectory: true, multiple: true });
     this.start = h("button", { class: "primary" }, "Index");
-    for (const input of [this.path, this.files]) input.addEventListener("change", () => this.suggest());
+    for (const input of [this.path, this.git, this.files]) input.addEventListener("change", () => this.suggest());
     return h(
       "details",
       { class: "card indexing" },
@@ -142,8 +147,9 @@ class RepositoriesPage {
               this.path,
               `Below ${this.session.folders.join(", ")}; files that are gone are dropped.`,
             ),
+          field("A git repository", this.git, "Its default branch, over https."),
           field(
-            "Or a folder of this computer",
+            "A folder of this computer",
             this.files,
             "Its text files are sent, and put beside those that are there.",
           ),
@@ -160,25 +166,31 @@ class RepositoriesPage {
   }
 
   suggest() {
-    const folder =
-      this.files.files[0]?.webkitRelativePath.split("/")[0] ?? this.path.value.replace(/\/+$/, "").split("/").at(-1);
-    if (!this.name.value && folder) this.name.value = folder;
+    const given = this.files.files[0]?.webkitRelativePath.split("/")[0] ?? (this.git.value || this.path.value);
+    if (!this.name.value)
+      this.name.value = given
+        .replace(/(\.git)?\/*$/, "")
+        .split("/")
+        .at(-1);
   }
 
   async submitted(event) {
     event.preventDefault();
     const repository = this.name.value.trim();
     if (this.files.files.length) await this.send(repository, [...this.files.files]);
-    else if (this.path.value.trim()) await this.index({ repository, path: this.path.value.trim() });
-    else this.result.replaceChildren(failure(new Error("Give a folder: of the server, or of this computer.")));
+    else if (this.git.value.trim()) await this.index({ repository, git_url: this.git.value.trim() });
+    else if (this.path?.value.trim()) await this.index({ repository, path: this.path.value.trim() });
+    else this.result.replaceChildren(failure(new Error("Say what to index: a folder, or the URL of a repository.")));
   }
 
-  /** A folder of the server. */
+  /** A folder of the server, or a git repository. */
   async index(body) {
-    await this.working(async (told) => {
-      told(null, "Reading and embedding what has changed …");
-      return [await post("/v1/code/index", body)];
-    });
+    try {
+      await this.jobs.submit(body);
+      this.result.replaceChildren();
+    } catch (error) {
+      this.result.replaceChildren(failure(error));
+    }
   }
 
   /** Files of this computer, some at a time. */
@@ -215,8 +227,7 @@ class RepositoriesPage {
     this.start.disabled = true;
     try {
       const reports = await work((share, said) => {
-        if (share === null) progress.removeAttribute("value");
-        else progress.value = share;
+        progress.value = share;
         text.textContent = said;
       });
       this.result.replaceChildren(this.report(reports));
@@ -235,8 +246,8 @@ class RepositoriesPage {
     const most = Math.max(1, ...Object.values(skipped));
     const errors = reports.flatMap((each) => each.errors);
     const text = [
-      `${number(sum("indexed_files"))} files read`,
-      `${number(sum("indexed_chunks"))} chunks stored`,
+      `${counted(sum("indexed_files"), "file")} read`,
+      `${counted(sum("indexed_chunks"), "chunk")} stored`,
       `${number(sum("removed_files"))} gone`,
       `${(sum("processing_time_ms") / 1000).toFixed(1)} s`,
     ].join(" · ");
@@ -245,7 +256,7 @@ class RepositoriesPage {
       "div",
       { class: "report" },
       h("p", { class: "fresh" }, text),
-      sum("masked_secrets") > 0 && h("p", { class: "degraded" }, `${sum("masked_secrets")} secrets were masked`),
+      sum("masked_secrets") > 0 && h("p", { class: "degraded" }, `${counted(sum("masked_secrets"), "secret")} masked`),
       Object.keys(skipped).length > 0 && h("h3", {}, "Left out this time"),
       Object.entries(skipped).map(([reason, count]) => bar(reason, count, count / most, "words", number(count))),
       errors.length > 0 &&
@@ -257,5 +268,7 @@ class RepositoriesPage {
     );
   }
 
-  leave() {}
+  leave() {
+    this.jobs.leave();
+  }
 }

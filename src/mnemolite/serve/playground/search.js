@@ -1,7 +1,7 @@
 // Search: a question, switches, and cards that say why each is there. The address holds all of it.
 
 import { get, post, theSession } from "./api.js";
-import { debounced, empty, failure, h, number, say, select } from "./dom.js";
+import { counted, debounced, empty, failure, h, number, say, select } from "./dom.js";
 import { hitCard, noteCard } from "./hits.js";
 import { marker } from "./highlight.js";
 
@@ -293,17 +293,17 @@ class SearchPage {
     const parts = [];
     if (code) {
       const { lexical_count, vector_count, execution_time_ms, rerank_time_ms } = code.metadata;
-      parts.push(h("b", {}, `${number(hits.length)} ${hits.length === 1 ? "result" : "results"}`));
+      parts.push(h("b", {}, counted(hits.length, "result")));
       if (code.metadata.lexical_enabled) parts.push(`${number(lexical_count)} by words`);
       if (code.metadata.vector_enabled) parts.push(`${number(vector_count)} by meaning`);
       parts.push(`best ${code.best_score.toFixed(2)}`, `${execution_time_ms.toFixed(1)} ms`);
       if (rerank_time_ms !== null) parts.push(`reranked in ${rerank_time_ms.toFixed(0)} ms`);
     }
-    if (found.length) parts.push(`${found.length} ${found.length === 1 ? "note" : "notes"}`);
+    if (found.length) parts.push(counted(found.length, "note"));
     if (code && !degraded.length) parts.push(h("span", { class: "fresh" }, this.session.tree ? "fresh" : "complete"));
     this.summary.replaceChildren(...parts.map((part) => h("span", {}, part)));
-    const notes = found.length ? `, ${found.length} notes` : "";
-    say(`${hits.length} results${notes}${degraded.length ? `. Without: ${degraded.join("; ")}` : ""}`);
+    const notes = found.length ? `, ${counted(found.length, "note")}` : "";
+    say(`${counted(hits.length, "result")}${notes}${degraded.length ? `. Without: ${degraded.join("; ")}` : ""}`);
   }
 
   key(event) {
