@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load test lint browser browser-tools golden plans round-trip fuzz model constraints clean
+.PHONY: docs setup demo serve-demo load test lint browser browser-tools golden plans round-trip fuzz model constraints clean
 
 setup: $(VENV)/.done
 
@@ -47,6 +47,11 @@ browser: setup
 browser-tools:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-jetbrains-mono
+
+# The documentation as a site, in build/site.
+docs: setup
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build
 
 # How PostgreSQL answers at 100,000 chunks; `make test` asks at 12,000.
 plans: setup
