@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: docs setup demo serve-demo load test lint browser browser-tools golden plans round-trip fuzz model constraints clean
+.PHONY: docs setup demo serve-demo load test lint browser browser-tools golden plans round-trip fuzz proto model constraints clean
 
 setup: $(VENV)/.done
 
@@ -78,6 +78,11 @@ model: setup
 	$(BIN)/python -m mnemolite.lab.train --pairs $(WORK)/train --dev $(WORK)/dev --teacher "$(TEACHER)" \
 	  --out $(WORK)/model $(TRAIN) --resume
 	$(BIN)/python bench/model.py --pairs $(WORK)/test --model src/mnemolite/model --model $(WORK)/model
+
+# What is generated from embedding.proto; it is committed.
+proto: setup
+	$(BIN)/python -m grpc_tools.protoc -I src --python_out=src --pyi_out=src --grpc_python_out=src \
+	  mnemolite/proto/embedding.proto
 
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o constraints.txt

@@ -29,6 +29,10 @@ class EmbedderUnavailable(MnemoError):
     """The embedding model cannot be loaded or reached; search goes on without it and says so."""
 
 
+class Overloaded(EmbedderUnavailable):
+    """More is to be embedded than can be within a reasonable time; nothing was begun, and it may be asked again."""
+
+
 class RerankerUnavailable(MnemoError):
     """The reranker failed, was late or made no sense; search keeps the order it had and says so."""
 

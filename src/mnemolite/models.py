@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mnemolite.embedders.configuration import Configuration
     from mnemolite.embedders.lazy import LazyEmbedder
     from mnemolite.embedders.library import Library
+    from mnemolite.embedders.remote import RemoteEmbedder
 
 _shared: WeakValueDictionary[tuple[object, ...], LazyEmbedder] = WeakValueDictionary()  # by what shapes them
 
@@ -217,6 +218,51 @@ def _shared_model(settings: Settings, folder: Path, domain: Domain, dimensions: 
         )
         _shared[key] = shared
     return shared
+
+
+def remote_models(settings: Settings) -> list[RemoteEmbedder]:
+    """
+    Those of the embedding service, for the domains that models are configured for: connections are shared by all
+    memories of a process.
+
+    Raises:
+        InvalidInput: gRPC is not installed, or a file of the settings cannot be read.
+    """
+    return [
+        _remote(
+            settings.embedding_service_url,
+            domain,
+            settings.embedding_service_token,
+            settings.embedding_service_ca,
+            settings.embedding_service_seconds,
+            settings.embedding_service_patience_seconds,
+        )
+        for domain in configured(settings)
+    ]
+
+
+@cache
+def _remote(
+    urls: str, domain: Domain, token: str, ca: str, query_seconds: float, passage_seconds: float
+) -> RemoteEmbedder:
+    try:
+        from mnemolite.embedders.remote import RemoteEmbedder
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"embedding_service_url is set, and {error}; install it with: pip install 'mnemolite[grpc]'"
+        ) from error
+    try:
+        certificates = Path(ca).expanduser().read_bytes() if ca else None
+    except OSError as error:
+        raise InvalidInput(f"embedding_service_ca is {ca}, which cannot be read: {error.strerror}") from error
+    return RemoteEmbedder(
+        urls.split(","),
+        domain,
+        token=token,
+        ca=certificates,
+        query_seconds=query_seconds,
+        passage_seconds=passage_seconds,
+    )
 
 
 @cache

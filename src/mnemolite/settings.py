@@ -32,9 +32,21 @@ UNPREFIXED = (
     "code_embedding_model",
     "embedding_dimension",
     "code_embedding_dimension",
+    "embedding_mode",
+    "embedding_service_url",
 )
 
-_SECRET = {"database_url", "database_shards", "redis_url", "reranker_api_key", "broker_url", "webhook_secret"}
+_SECRET = {
+    "database_url",
+    "database_shards",
+    "redis_url",
+    "reranker_api_key",
+    "broker_url",
+    "webhook_secret",
+    "embedding_service_token",
+}
+
+_ADDRESS = r"grpcs?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?/?"
 
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
@@ -51,6 +63,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     code_embedding_model: str = ""
     embedding_dimension: Annotated[int, Meta(ge=0)] = 0  # a model of another is refused; 0 is whatever it makes
     code_embedding_dimension: Annotated[int, Meta(ge=0)] = 0  # that of the model of code
+    embedding_mode: Literal["real", "mock"] = "real"  # mock: hashed words, without a model; also EMBEDDING_MODE
+    # grpc://host:port, or grpcs:// with TLS, several parted by commas: models there instead of here, see
+    # `mnemolite embedder`; also EMBEDDING_SERVICE_URL
+    embedding_service_url: Annotated[str, Meta(pattern=rf"^({_ADDRESS}(, *{_ADDRESS})*)?\Z")] = ""
+    embedding_service_token: Annotated[str, Meta(pattern=r"^[!-~]*\Z")] = ""  # an API key of it; never shown
+    embedding_service_ca: str = ""  # file of the certificates that vouch for it, in PEM; "" are the system's
+    embedding_service_seconds: Annotated[float, Meta(gt=0)] = 10.0  # for a query; then search goes on without it
+    embedding_service_patience_seconds: Annotated[float, Meta(gt=0)] = 60.0  # an index waits for one that is away
     max_file_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
     allow_secrets: bool = False  # index keys, tokens and passwords as they are
     workers: Annotated[int, Meta(ge=0, le=64)] = 0  # parser processes; 0 is one for each core, at most 8
@@ -107,6 +127,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     outbound_networks: tuple[str, ...] = ()  # that are not public, and may be asked all the same: 10.1.0.0/16
     git_max_bytes: Annotated[int, Meta(ge=1)] = 2_000_000_000  # of a repository's latest commit, as a tree and packed
     git_seconds: Annotated[float, Meta(gt=0)] = 600.0  # for its fetch
+    # of `mnemolite embedder`
+    embedder_requests: Annotated[int, Meta(ge=1, le=4096)] = 256  # of each door at once; more are refused
+    embedder_batch_tokens: Annotated[int, Meta(ge=1)] = 4096  # embedded together, at most
+    embedder_queue_tokens: Annotated[int, Meta(ge=1)] = 131_072  # that wait, at most; more are refused
+    embedder_tls_certificate: str = ""  # files in PEM; without them it is to be reached within a trusted network only
+    embedder_tls_key: str = ""
 
     def __repr__(self) -> str:
         shown = {
@@ -179,7 +205,7 @@ def _data_home(environ: Mapping[str, str]) -> Path:
 def _confined(values: dict[str, Any], file: Path) -> dict[str, Any]:
     """A tree may come from anyone: its own settings must not make us read or write outside of it, or send it away."""
     for name in values:
-        if name.startswith("reranker"):
+        if name.startswith(("reranker", "embedding_service")):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who reads the code")
         if name in ("database_url", "database_shards", "redis_url", "broker_url"):
             raise InvalidInput(f"{name} stands in {file}; only the user's own settings may say who keeps what is asked")

@@ -14,7 +14,7 @@ from msgspec import structs
 from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
-from mnemolite.models import shared_maker, shared_models
+from mnemolite.models import remote_models, shared_maker, shared_models
 from mnemolite.ports import Cache, Embedder, EventStore, JobStore, NoteStore, Queue, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.spaces import Models
@@ -423,10 +423,19 @@ def remove_index(root: Path, settings: Settings | None = None) -> bool:
     return True
 
 
-def open_models(settings: Settings | None = None, *, serving: bool = False) -> Memory:
-    """A memory of no tree: the models alone. *serving*: to many, so that a cache shared with others is worth asking."""
+def open_models(
+    settings: Settings | None = None,
+    *,
+    serving: bool = False,
+    wrap: Callable[[Embedder], Embedder] = lambda embedder: embedder,
+) -> Memory:
+    """
+    A memory of no tree: the models alone, each within what *wrap* makes of it. *serving*: to many, so that a cache
+    shared with others is worth asking.
+    """
     settings = settings or Settings.load(Path.cwd())
-    return Memory([], FederatedIndex([]), _models(settings, serving=serving).configured, settings)
+    embedders = [wrap(embedder) for embedder in _models(settings, serving=serving).configured]
+    return Memory([], FederatedIndex([]), embedders, settings)
 
 
 def _make_folder(folder: Path) -> None:
@@ -458,7 +467,15 @@ def _models(settings: Settings, *, serving: bool = False) -> Models:
             found[space] = cached(maker)
         return found.get(space)
 
-    return Models(tuple(map(cached, shared_models(settings))), find)
+    return Models(tuple(map(cached, _configured(settings))), find)
+
+
+def _configured(settings: Settings) -> Sequence[Embedder]:
+    if settings.embedding_mode == "mock":
+        from mnemolite.embedders.hashing import HashingEmbedder
+
+        return [HashingEmbedder()]
+    return remote_models(settings) if settings.embedding_service_url else shared_models(settings)
 
 
 def _redis(settings: Settings) -> Cache:

@@ -32,6 +32,7 @@ COMMANDS = {  # command -> module of this package
     "mcp": "mcp",
     "serve": "serve",
     "ui": "serve",
+    "embedder": "embedder",
     "key": "serve",
     "worker": "jobs",
     "jobs": "jobs",

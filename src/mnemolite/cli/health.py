@@ -15,7 +15,7 @@ from mnemolite.memory import Memory
 from mnemolite.models import check_model, configured
 from mnemolite.ram import resident_bytes
 from mnemolite.settings import Settings
-from mnemolite.wiring import find_root, open_memory, open_notes, tree_folder
+from mnemolite.wiring import find_root, open_memory, open_models, open_notes, tree_folder
 
 
 @click.command("stats")
@@ -105,6 +105,12 @@ def _checks(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def _model(settings: Settings) -> str:
+    if settings.embedding_service_url or settings.embedding_mode == "mock":
+        with open_models(settings) as memory:
+            memory.preload()
+            names = [f"{each.space.model}, {each.space.dimension} dimensions" for each in memory.embedders]
+        where = "mock" if settings.embedding_mode == "mock" else f"at {settings.embedding_service_url}"
+        return f"{'; '.join(names)}, {where}"
     spaces = [check_model(settings, domain) for domain in configured(settings)]
     return f"{'; '.join(f'{space.model}, {space.dimension} dimensions' for space in spaces)}, as it should be"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 SEARCH_SECONDS = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 EMBEDDING_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+BATCH_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+BATCH_TOKENS = (16, 64, 256, 1024, 4096, 16384)
+WAIT_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -40,8 +44,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a third of the tex
 class Metrics:
     """Of one server. Thread-safe."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._registry = registry = CollectorRegistry()
+    def __init__(self, memory: Memory, registry: CollectorRegistry | None = None) -> None:
+        self._registry = registry = registry or CollectorRegistry()
         self.requests = Counter(
             "http_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
         )
@@ -101,6 +105,52 @@ class Metrics:
     def embedded(self, domain: str, texts: int, seconds: float) -> None:
         self._embedding_seconds.labels(domain).observe(seconds)
         self._embedded.labels(domain).inc(texts)
+
+
+class BatchMetrics:
+    """Of an embedding service. Thread-safe."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._waiting = Gauge("embedding_queue_tokens", "Of texts that wait for a batch.", ["model"], registry=registry)
+        self._wait = Histogram(
+            "embedding_queue_wait_seconds",
+            "Of a request, for its first batch.",
+            ["model"],
+            buckets=WAIT_SECONDS,
+            registry=registry,
+        )
+        self._texts = Histogram(
+            "embedding_batch_texts", "Of a batch.", ["model"], buckets=BATCH_TEXTS, registry=registry
+        )
+        self._tokens = Histogram(
+            "embedding_batch_tokens", "Of a batch.", ["model"], buckets=BATCH_TOKENS, registry=registry
+        )
+        self._dropped = Counter(
+            "embedding_dropped_total",
+            "Requests not embedded: too much waited (overload), or nobody waited for them any more (gone).",
+            ["model", "reason"],
+            registry=registry,
+        )
+
+    def of(self, model: str) -> ModelMetrics:
+        return ModelMetrics(
+            waiting_tokens=self._waiting.labels(model),
+            wait_seconds=self._wait.labels(model),
+            texts=self._texts.labels(model),
+            tokens=self._tokens.labels(model),
+            overloads=self._dropped.labels(model, "overload"),
+            gone=self._dropped.labels(model, "gone"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelMetrics:
+    waiting_tokens: Gauge
+    wait_seconds: Histogram
+    texts: Histogram
+    tokens: Histogram
+    overloads: Counter
+    gone: Counter
 
 
 class _OfMemory:

@@ -46,8 +46,12 @@ def make_app(memory: Memory, keys: Keys, *, hosts: Sequence[str] = ()) -> ASGIAp
     """*hosts* are the names the server may be called by; () any."""
     settings = memory.settings
     metrics = Metrics(memory)
-    app = routes(memory, metrics, settings)
-    guarded: ASGIApp = Guard(
+    return guarded(routes(memory, metrics, settings), metrics, keys, settings, hosts)
+
+
+def guarded(app: ASGIApp, metrics: Metrics, keys: Keys, settings: Settings, hosts: Sequence[str]) -> ASGIApp:
+    """*app* behind what every request has to pass."""
+    inside: ASGIApp = Guard(
         app,
         keys=keys,
         rate=Rate(settings.rate_per_minute),
@@ -57,13 +61,13 @@ def make_app(memory: Memory, keys: Keys, *, hosts: Sequence[str] = ()) -> ASGIAp
         max_body_bytes=settings.max_body_bytes,
     )
     if settings.cors_origins:
-        guarded = CORSMiddleware(
-            guarded,
+        inside = CORSMiddleware(
+            inside,
             allow_origins=settings.cors_origins,
             allow_methods=["*"],
             allow_headers=["authorization", "x-api-key"],
         )
-    return Edge(guarded, metrics, settings.request_seconds)
+    return Edge(inside, metrics, settings.request_seconds)
 
 
 def routes(memory: Memory, metrics: Metrics, settings: Settings) -> FastAPI:

@@ -21,6 +21,7 @@ from mnemolite.errors import (
     InvalidInput,
     MnemoError,
     NotFound,
+    Overloaded,
     RerankerUnavailable,
     SpaceMismatch,
     StoreUnavailable,
@@ -32,6 +33,7 @@ STATUSES: dict[type[MnemoError], int] = {
     NotFound: 404,
     Conflict: 409,
     SpaceMismatch: 409,
+    Overloaded: 429,
     EmbedderUnavailable: 503,
     RerankerUnavailable: 503,
     StoreUnavailable: 503,
@@ -112,7 +114,7 @@ def handle_problems(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, MnemoError)
         status = next((s for kind, s in STATUSES.items() if isinstance(error, kind)), 500)
-        headers = {"Retry-After": "1"} if status in (409, 503) else None
+        headers = {"Retry-After": "1"} if status in (409, 429, 503) else None
         return problem(request.scope, status, str(error), headers)
 
     async def invalid(request: Request, error: Exception) -> Response:

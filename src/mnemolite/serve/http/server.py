@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -35,18 +36,14 @@ def serve(settings: Settings, host: str, port: int, *, insecure: bool = False) -
         InvalidInput: other machines could ask without a key, and *insecure* does not allow it; or *port* is taken.
     """
     keys = Keys(keys_file(settings))
-    if host not in THIS_MACHINE and not keys.asked_for and not insecure:
-        raise InvalidInput(
-            f"at {host} anybody who reaches this machine could read and write what is stored: make a key with "
-            "'mnemolite key create NAME', or say --insecure"
-        )
+    check_host(host, keys, insecure=insecure)
     log_json()
     memory = open_server(settings)
     try:
-        listener = _listener(host, port)
+        listener = listen(host, port)
         shown = f"[{host}]" if ":" in host else host
         log.info("serving at http://%s:%d", shown, listener.getsockname()[1])
-        app = make_app(memory, keys, hosts=_hosts(settings, keyless=not keys.asked_for and not insecure))
+        app = make_app(memory, keys, hosts=names(settings, keyless=not keys.asked_for and not insecure))
         _run(app, listener, settings)
         log.info("ended")
     finally:
@@ -64,7 +61,7 @@ def serve_page(memory: Memory, port: int, started: Callable[[str], None]) -> Non
     with TemporaryDirectory(prefix="mnemolite-") as folder:
         keys = Keys(Path(folder) / "keys.json")
         _, token = keys.create("page", Access.ADMIN)
-        listener = _listener(HOST, port)
+        listener = listen(HOST, port)
         started(f"http://{HOST}:{listener.getsockname()[1]}/#key={token}")
         _run(make_app(memory, keys, hosts=THIS_MACHINE), listener, memory.settings)
 
@@ -75,12 +72,25 @@ def _run(app: ASGIApp, listener: socket.socket, settings: Settings) -> None:
     runner(app, settings.trusted_proxies).run([listener])
 
 
-def _hosts(settings: Settings, *, keyless: bool) -> tuple[str, ...]:
+def check_host(host: str, keys: Keys, *, insecure: bool) -> None:
+    """
+    Raises:
+        InvalidInput: other machines could ask without a key, and *insecure* does not allow it.
+    """
+    if host not in THIS_MACHINE and not keys.asked_for and not insecure:
+        raise InvalidInput(
+            f"at {host} anybody who reaches this machine could read and write what is stored: make a key with "
+            "'mnemolite key create NAME', or say --insecure"
+        )
+
+
+def names(settings: Settings, *, keyless: bool) -> tuple[str, ...]:
     """By rebinding its name to this machine, a site could have a browser here ask whatever needs no key."""
     return (*THIS_MACHINE, *settings.allowed_hosts) if keyless or settings.allowed_hosts else ()
 
 
-def runner(app: ASGIApp, trusted_proxies: Sequence[str] = ()) -> uvicorn.Server:
+def runner(app: ASGIApp, trusted_proxies: Sequence[str] = (), **more: Any) -> uvicorn.Server:
+    """*more* is as uvicorn has it."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -90,11 +100,12 @@ def runner(app: ASGIApp, trusted_proxies: Sequence[str] = ()) -> uvicorn.Server:
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        **more,
     )
     return uvicorn.Server(config)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:

@@ -37,11 +37,7 @@ def embed_texts(embedder: Embedder, texts: Sequence[Text], role: Role, metrics: 
     """
     import numpy as np
 
-    if len(texts) > MAX_TEXTS:
-        raise InvalidInput(f"there are {len(texts):,} texts, {MAX_TEXTS:,} at most; send them in several requests")
-    for place, text in enumerate(texts):
-        if len(text) > MAX_CHARACTERS:
-            raise InvalidInput(f"text {place} has {len(text):,} characters, {MAX_CHARACTERS:,} at most; cut it")
+    check_texts(texts)
     start = time.perf_counter()
     lengths = [len(embedder.tokens(text) if isinstance(text, str) else text) for text in texts]
     slices = [embedder.embed(texts[i : i + SLICE], role) for i in range(0, len(texts), SLICE)]
@@ -56,6 +52,18 @@ def embed_texts(embedder: Embedder, texts: Sequence[Text], role: Role, metrics: 
         empty=tuple(place for place, length in enumerate(lengths) if not length),
         seconds=seconds,
     )
+
+
+def check_texts(texts: Sequence[Text]) -> None:
+    """
+    Raises:
+        InvalidInput: there are too many, or one is too long.
+    """
+    if len(texts) > MAX_TEXTS:
+        raise InvalidInput(f"there are {len(texts):,} texts, {MAX_TEXTS:,} at most; send them in several requests")
+    for place, text in enumerate(texts):
+        if len(text) > MAX_CHARACTERS:
+            raise InvalidInput(f"text {place} has {len(text):,} characters, {MAX_CHARACTERS:,} at most; cut it")
 
 
 def shortened(vectors: Matrix, dimensions: int | None) -> Matrix:
