@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 512  # what most such models are trained with
 BATCH_TOKENS = 2048  # with padding: what attention needs of memory grows with its square
+# Padding costs as much as text: with it unbounded 32 short texts took 1.5 times the CPU, each by itself 1.2 times.
+LEAST_PADDING = 16
+PADDING_SHARE = 1 / 16
 MAX_THREADS = 8
 _PADDING = ("[PAD]", "<pad>")
 _GRAPH_BYTES = 8 * 2**20  # the nodes of a graph stand before its weights
@@ -129,11 +132,16 @@ class OnnxModel:
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         batch: list[int] = []
+        tokens = 0
         for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-            if batch and (self._mixes_rows or (len(batch) + 1) * lengths[place] > BATCH_TOKENS):
+            padded = (len(batch) + 1) * lengths[place]
+            padding = padded - tokens - lengths[place]
+            too_large = padded > BATCH_TOKENS or padding > max(LEAST_PADDING, tokens * PADDING_SHARE)
+            if batch and (self._mixes_rows or too_large):
                 yield batch
-                batch = []
+                batch, tokens = [], 0
             batch.append(place)
+            tokens += lengths[place]
         if batch:
             yield batch
 
