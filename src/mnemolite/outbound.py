@@ -19,7 +19,9 @@ from mnemolite.errors import Forbidden, InvalidInput
 MAX_URL = 2000
 MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 307, 308)
-AZURE_WIRE_SERVER = ip_address("168.63.129.16")  # a public address that only means the host of a virtual machine
+# Neither private nor reserved to every version of Python: protocol assignments, where a cloud has its metadata; and a
+# public address that in another cloud means the host of the virtual machine.
+SPECIAL = tuple(ip_network(each) for each in ("192.0.0.0/24", "168.63.129.16/32", "192.88.99.0/24", "64:ff9b:1::/48"))
 NAT64 = ip_network("64:ff9b::/96")
 HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\.?", re.ASCII | re.IGNORECASE)
 
@@ -80,7 +82,7 @@ class Outbound:
         addresses = tuple(dict.fromkeys(str(each[4][0]) for each in found))
         for address in addresses:
             if not self.allows(address):
-                raise Forbidden(f"{host} is at {address}, which is no public address; outbound_networks can allow it")
+                raise Forbidden(f"{host} leads to no public address; outbound_networks can allow it")
         return Target(parts, host, port, addresses)
 
     def parts(self, url: str) -> tuple[SplitResult, str]:
@@ -136,7 +138,7 @@ def _embedded(ip: Ip) -> IPv4Address | None:
 def _is_public(ip: Ip) -> bool:
     special = ip.is_multicast or ip.is_reserved or ip.is_private or ip.is_loopback or ip.is_link_local
     local = isinstance(ip, IPv6Address) and (ip.is_site_local or ip.scope_id is not None)
-    return ip.is_global and not special and not local and ip != AZURE_WIRE_SERVER
+    return ip.is_global and not special and not local and not any(ip in each for each in SPECIAL)
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], outbound: Outbound, seconds: float) -> None:

@@ -48,6 +48,9 @@ _SECRET = {
 
 _ADDRESS = r"grpcs?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?/?"
 
+_BASE64 = r"[A-Za-z0-9+/]"
+_WEBHOOK_SECRET = rf"^(whsec_({_BASE64}{{4}}){{5,}}({_BASE64}{{2}}==|{_BASE64}{{3}}=)?|(?!whsec_)[!-~]{{16,}})?\Z"
+
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
 
@@ -122,7 +125,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     job_lease_seconds: Annotated[float, Meta(ge=0.5)] = 9.0  # after a worker was last heard of, its task is another's
     # redis://...: tells workers of tasks, by Celery; "" has them ask the database. Never shown
     broker_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
-    webhook_secret: Annotated[str, Meta(pattern=r"^([!-~]{16,})?\Z")] = ""  # signs what callbacks are told; never shown
+    # signs what callbacks are told: any characters, or base64 behind whsec_; never shown
+    webhook_secret: Annotated[str, Meta(pattern=_WEBHOOK_SECRET)] = ""
     outbound_http: bool = False  # callbacks and git repositories may be at http:// too
     outbound_networks: tuple[str, ...] = ()  # that are not public, and may be asked all the same: 10.1.0.0/16
     git_max_bytes: Annotated[int, Meta(ge=1)] = 2_000_000_000  # of a repository's latest commit, as a tree and packed

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from mnemolite.errors import StoreUnavailable
 from mnemolite.indexing import KEPT_DAYS, Indexing
 from mnemolite.jobs import TaskId
+from mnemolite.serve.webhook import Webhooks
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_indexer, open_server
 
@@ -36,7 +37,8 @@ def hand(settings: Settings) -> Iterator[Callable[[TaskId], bool]]:
 
 class Workers:
     """
-    *threads* that do tasks, and one that looks after those of workers that ended, here or elsewhere.
+    *threads* that do tasks, one that looks after those of workers that ended, here or elsewhere, and one that tells
+    callbacks.
 
     To be started once, and stopped.
     """
@@ -45,7 +47,8 @@ class Workers:
         self._indexing = indexing
         self._ending = threading.Event()
         self._forgotten = -FORGET_SECONDS
-        bodies: list[tuple[str, Callable[[], None]]] = [("sweep", self._sweep)]
+        self._webhooks = Webhooks(indexing.store, indexing.outbound, indexing.settings.webhook_secret)
+        bodies: list[tuple[str, Callable[[], None]]] = [("sweep", self._sweep), ("deliver", self._deliver)]
         bodies += [(f"work-{number}", self._work) for number in range(threads)]
         self._threads = [threading.Thread(target=body, name=f"mnemolite-{name}", daemon=True) for name, body in bodies]
 
@@ -65,17 +68,23 @@ class Workers:
         with open_indexer(self._indexing) as indexer:
             worked = time.monotonic()
             while not self._ending.is_set():
+                self._indexing.news.clear()
                 if self._tried(indexer.work):
                     worked = time.monotonic()
                     continue
                 if time.monotonic() - worked > REST_SECONDS:
                     indexer.rest()
-                self._indexing.news.clear()
-                self._indexing.news.wait(IDLE_SECONDS)
+                if not self._ending.is_set():
+                    self._indexing.news.wait(IDLE_SECONDS)
 
     def _sweep(self) -> None:
         while not self._ending.wait(SWEEP_SECONDS):
             self._tried(self._swept)
+
+    def _deliver(self) -> None:
+        while not self._ending.is_set():
+            if not self._tried(self._webhooks.deliver):
+                self._ending.wait(IDLE_SECONDS)
 
     def _swept(self) -> bool:
         self._indexing.sweep()
