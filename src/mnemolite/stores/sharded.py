@@ -72,16 +72,18 @@ class ShardedStore:
         ]
 
     def put(self, items: Iterable[Indexed]) -> None:
-        """In one transaction on each shard."""
+        """In one transaction on each shard. Whoever does not hold the writer's right has it meanwhile."""
         by_shard: defaultdict[int, list[Indexed]] = defaultdict(list)
         numbers: dict[str, int] = {}
-        for item in items:
-            source = item.document.source
-            if source not in numbers:
-                numbers[source] = self._placed(source)
-            by_shard[numbers[source]].append(item)
-        for number, own in by_shard.items():
-            self._stores[number].put(own)
+        with ExitStack() as held:
+            for item in items:
+                source = item.document.source
+                if source not in numbers:
+                    held.enter_context(self._lock.held(self._name(source)))
+                    numbers[source] = self._placed(source)
+                by_shard[numbers[source]].append(item)
+            for number, own in by_shard.items():
+                self._stores[number].put(own)
 
     def settle(self) -> None:
         """On the shards that can be reached; on another it is done when that is written to next."""
@@ -90,10 +92,12 @@ class ShardedStore:
                 store.settle()
 
     def touch(self, source: str, states: Mapping[str, FileState]) -> None:
-        self._stores[self._placed(source)].touch(source, states)
+        with self._lock.held(self._name(source)):
+            self._stores[self._placed(source)].touch(source, states)
 
     def drop(self, source: str, paths: Iterable[str]) -> None:
-        self._stores[self._placed(source)].drop(source, paths)
+        with self._lock.held(self._name(source)):
+            self._stores[self._placed(source)].drop(source, paths)
 
     def clear(self) -> None:
         for number in [self._placed(TREE)] if self._source else range(len(self._stores)):
