@@ -44,7 +44,9 @@ export function bar(label, value, share, kind, text = value.toFixed(3)) {
 
 /** *most* is the largest contribution of all that are shown, so that bars can be compared between cards. */
 export function hitCard(hit, { most, mark, tree }) {
-  const unfold = h("button", { type: "button", class: "link", "aria-expanded": "false" });
+  const total = hit.source_code.split("\n").length;
+  const all = `Show all ${total} lines`;
+  const unfold = h("button", { type: "button", class: "link", "aria-expanded": "false", hidden: total <= SHORT }, all);
   const code = h("pre", { class: "code", tabindex: "0", role: "region", "aria-label": `Code of ${hit.file_path}` });
   const card = h(
     "article",
@@ -68,7 +70,6 @@ export function hitCard(hit, { most, mark, tree }) {
     code,
     h("footer", {}, unfold, copyButton(hit), h("a", { class: "link", href: `#/map?at=${hit.chunk_id}` }, "On the map")),
   );
-  const total = hit.source_code.split("\n").length;
   const offset = Math.max(0, hit.source_code.indexOf(hit.snippet));
   const from = hit.source_code.slice(0, offset).split("\n").length - 1;
   let whole = total <= SHORT;
@@ -77,8 +78,7 @@ export function hitCard(hit, { most, mark, tree }) {
     drawn = true;
     const window = whole ? undefined : [from, from + Math.min(SHORT, hit.snippet.split("\n").length)];
     code.replaceChildren(...codeLines(hit.source_code, hit.language, hit.first_line, mark, window));
-    unfold.hidden = total <= SHORT;
-    unfold.textContent = whole ? "Show less" : `Show all ${total} lines`;
+    unfold.textContent = whole ? "Show less" : all;
     unfold.setAttribute("aria-expanded", String(whole));
   };
   card.draw = () => drawn || draw();
