@@ -45,8 +45,10 @@ from mnemolite.types import (
 
 if TYPE_CHECKING:
     from mnemolite.event_log import EventLog
+    from mnemolite.feedback import FeedbackLog
     from mnemolite.indexing import Indexing
     from mnemolite.notebook import Notebook
+    from mnemolite.ports import FeedbackStore
     from mnemolite.records import Anchor
     from mnemolite.repositories import Repositories
     from mnemolite.types import Vector
@@ -72,6 +74,7 @@ class Records:
 
     notes: Notebook
     events: Callable[[], EventLog]  # opened once they are asked for: most commands have nothing to do with them
+    feedback: Callable[[], FeedbackStore]
 
 
 class Memory:
@@ -163,6 +166,12 @@ class Memory:
     @property
     def events(self) -> EventLog:
         return self._recorded().events()
+
+    @property
+    def feedback(self) -> FeedbackLog:
+        from mnemolite.feedback import FeedbackLog
+
+        return FeedbackLog(self._recorded().feedback(), self._index, is_on=self._settings.feedback)
 
     @property
     def has_notes(self) -> bool:

@@ -26,7 +26,7 @@ from mnemolite.types import (
 
 if TYPE_CHECKING:
     from mnemolite.jobs import Backlog, Batch, Claim, Delivery, Job, JobState, TaskId
-    from mnemolite.records import Event, EventFilter, Link, Note, NoteChange, NoteFilter
+    from mnemolite.records import Event, EventFilter, Feedback, Link, Note, NoteChange, NoteFilter
     from mnemolite.types import Matrix, Vector
 
 
@@ -494,4 +494,18 @@ class Queue(Protocol):
         Raises:
             StoreUnavailable: it cannot be reached.
         """
+        ...
+
+
+class FeedbackStore(Protocol):
+    """Keeps what was chosen among hits, in the database of notes and events. Thread-safe."""
+
+    def add_feedback(self, feedback: Feedback) -> None: ...
+
+    def all_feedback(self) -> list[Feedback]:
+        """In the order it was given."""
+        ...
+
+    def clear_feedback(self) -> int:
+        """How many there were."""
         ...

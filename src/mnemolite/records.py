@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from mnemolite.errors import InvalidInput
-from mnemolite.types import Hit, Indexed, Kind
+from mnemolite.types import Chunk, Hit, Indexed, Kind
 
 GLOBAL = ""  # the project of notes that are seen from every project
 NOTE_KINDS = (Kind.BUG, Kind.PATTERN, Kind.DECISION, Kind.PITFALL, Kind.CONFIG, Kind.REFERENCE, Kind.SNIPPET)
@@ -232,6 +233,47 @@ class Event:
             raise InvalidInput("the embedding has NaN or infinite components")
         check_json("content", self.content)
         check_json("metadata", self.metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Where a hit stood."""
+
+    source: str
+    path: str
+    first_line: int
+    last_line: int
+    name: str = ""
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Shown:
+        return cls(**{f.name: getattr(chunk, f.name) for f in fields(cls)})
+
+    @classmethod
+    def from_json(cls, text: str) -> tuple[Shown, ...]:
+        return tuple(cls(**each) for each in json.loads(text))
+
+    @staticmethod
+    def to_json(shown: Sequence[Shown]) -> str:
+        return json.dumps([asdict(each) for each in shown])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """Somebody asked, was shown hits, and chose one."""
+
+    given_at: datetime
+    query: str
+    shown: tuple[Shown, ...]  # best first
+    chosen: int  # place in *shown*
+
+    def __post_init__(self) -> None:
+        check_text("the query", self.query)
+        if not self.query.strip():
+            raise InvalidInput("the query is empty")
+        if not 0 <= self.chosen < len(self.shown):
+            raise InvalidInput(f"{self.chosen} is no place among the {len(self.shown)} hits that were shown")
+        _utc(self, "given_at")
 
 
 @dataclass(frozen=True, kw_only=True)

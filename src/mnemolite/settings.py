@@ -117,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     request_seconds: Annotated[float, Meta(gt=0)] = 60.0  # after which a request is answered with 504; not indexing
     request_threads: Annotated[int, Meta(ge=1, le=256)] = 16  # requests worked on at once
     preload_seconds: Annotated[float, Meta(ge=0)] = 5.0  # after its start the models are loaded
+    feedback: bool = False  # keep what people say they chose among hits, with what they had asked
     log_queries: bool = False  # write what is searched for into the log
     # of jobs, which a server indexes repositories by
     job_threads: Annotated[int, Meta(ge=0, le=64)] = (

@@ -15,7 +15,7 @@ from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
 from mnemolite.memory import Memory, Records, Tree, list_weights
 from mnemolite.models import remote_models, shared_maker, shared_models
-from mnemolite.ports import Cache, Embedder, EventStore, JobStore, NoteStore, Queue, Reranker, Store
+from mnemolite.ports import Cache, Embedder, EventStore, FeedbackStore, JobStore, NoteStore, Queue, Reranker, Store
 from mnemolite.settings import Settings
 from mnemolite.spaces import Models
 from mnemolite.stores.federated import FederatedIndex, Member
@@ -302,7 +302,7 @@ def _records(
 
             return EventLog(store, open_events(), embedders, weights)
 
-        return Records(notes, cache(open_log))
+        return Records(notes, cache(open_log), lambda: feedback_store(store, settings))
 
     return opened
 
@@ -336,6 +336,19 @@ def record_stores(settings: Settings, *, create: bool) -> tuple[Store, NoteStore
         return SqliteEvents(store.database)
 
     return store, SqliteNotes(store.database), open_events
+
+
+def feedback_store(store: Store, settings: Settings) -> FeedbackStore:
+    """In the database of *store*, which has the documents of notes and events."""
+    if settings.database_url:
+        from mnemolite.stores.postgres_feedback import PostgresFeedback
+
+        return PostgresFeedback(wiring_postgres.database(settings))
+    from mnemolite.stores.sqlite import SqliteStore
+    from mnemolite.stores.sqlite_feedback import SqliteFeedback
+
+    assert isinstance(store, SqliteStore)
+    return SqliteFeedback(store.database)
 
 
 def find_root(folder: Path, settings: Settings | None = None) -> Path | None:

@@ -53,6 +53,9 @@ ROUTES: dict[tuple[str, str], tuple[Access | None, Any]] = {
     ("POST", "/embed"): (Access.READ, {"inputs": "x"}),
     ("POST", "/rerank"): (Access.READ, {"query": "x", "texts": ["y"]}),
     ("GET", "/info"): (Access.READ, None),
+    ("POST", "/v1/feedback"): (Access.WRITE, {"query": "alpha", "shown": ["{chunk}"], "chosen": "{chunk}"}),
+    ("GET", "/v1/feedback"): (Access.ADMIN, None),
+    ("DELETE", "/v1/feedback"): (Access.ADMIN, None),
     ("POST", "/v1/events"): (Access.WRITE, {"content": {}, "metadata": {"project": "shop"}}),
     ("GET", "/v1/events/{id}"): (Access.READ, None),
     ("DELETE", "/v1/events/{id}"): (Access.WRITE, None),
@@ -92,7 +95,7 @@ OF_NO_PROJECT = {path for _, path in ROUTES if path.startswith(("/v1/embeddings"
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
     """A server with keys of each kind, by role."""
-    with served(tmp_path_factory.mktemp("guarded"), job_threads=0) as server:
+    with served(tmp_path_factory.mktemp("guarded"), job_threads=0, feedback=True) as server:
         keys = server.keys
         tokens = {str(access): keys.create(str(access), access)[1] for access in Access}
         tokens["shop's"] = keys.create("shop's", Access.WRITE, ["shop"])[1]
@@ -113,7 +116,7 @@ def as_role(token: str) -> dict[str, str]:
 def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.Response:
     """With records of the project "shop" made anew, so that each is there to be changed."""
     memory = server.memory
-    if any(part in path for part in ("repositories", "spaces", "/code/")):
+    if any(part in path for part in ("repositories", "spaces", "/code/", "feedback")):
         memory.repositories.add("shop", {"a.py": "def alpha(): ...\n"})
     if path.endswith("{space}"):
         store = memory.spaces.store
@@ -136,7 +139,8 @@ def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.
     if path.endswith("restore"):
         memory.notes.forget(note)
     if body is not None:
-        body = json.loads(json.dumps(body).replace("{other}", other))
+        chunk = str(memory.search("alpha").hits[0].chunk.id) if "{chunk}" in str(body) else ""
+        body = json.loads(json.dumps(body).replace("{other}", other).replace("{chunk}", chunk))
     return server.client.request(method, path.format(**named), json=body, headers=as_role(token))
 
 

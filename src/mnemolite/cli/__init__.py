@@ -41,6 +41,7 @@ COMMANDS = {  # command -> module of this package
     "db": "db",
     "eval": "evaluate",
     "train": "train",
+    "feedback": "feedback",
     "stats": "health",
     "doctor": "health",
 }

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from msgspec import structs
 
 from mnemolite.errors import InvalidInput
 from mnemolite.settings import Settings
@@ -28,26 +27,35 @@ def train_command() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file of examples, JSON Lines.")
 @click.option("--most", default=MOST, show_default=True, type=click.IntRange(min=1), help="Examples of one tree.")
 @click.option("--commits", default=COMMITS, show_default=True, type=click.IntRange(min=0), help="The last so many.")
-def mine_command(paths: tuple[str, ...], out: Path, most: int, commits: int) -> None:
+@click.option(
+    "--accepted",
+    type=click.Path(path_type=Path),
+    help="A file of 'feedback export': what was chosen is an answer, what stood above it is not.",
+)
+def mine_command(paths: tuple[str, ...], out: Path, most: int, commits: int, accepted: Path | None) -> None:
     """
     Collect questions with known answers from the source trees at PATHS.
 
     What is said of code in docstrings, comments, headings, names, tests and commits is the question, the chunk of the
     index it is said of the answer; what the search finds beside it is given as wrong. Nothing leaves this machine.
     """
-    from mnemolite.lab.examples import Example, mine, write_examples
+    from mnemolite.lab import examples as lab
 
-    examples: list[Example] = []
+    given = lab.read_feedback(accepted) if accepted else []
+    examples: list[lab.Example] = []
     for path in dict.fromkeys(paths):
         with open_memory(path) as memory:
-            mined = mine(memory, most=most, commits=commits)
-        examples += mined.examples
+            mined = lab.mine(memory, most=most, commits=commits)
+            chosen, gone = lab.accepted(memory, given)
+        examples += [*mined.examples, *chosen]
         click.echo(f"{path}: {len(mined.examples):,} examples ({_listed(mined.counts)}); {_listed(mined.parts)}")
         if mined.dropped:
             click.echo(f"  left out: {_listed(mined.dropped)}", err=True)
+        if given:
+            click.echo(f"  accepted: {len(chosen):,}, of which the code is gone: {gone:,}")
     if not examples:
         raise InvalidInput(f"nothing is said of code in {', '.join(paths)}; no file was written")
-    write_examples(out, examples)
+    lab.write_examples(out, examples)
 
 
 @train_command.command("run")
@@ -123,18 +131,26 @@ def eval_command(model: Path, examples: Path, here: str, most: int, as_json: boo
 
 @train_command.command("use")
 @click.argument("model", type=click.Path(path_type=Path))
+@click.argument("path", default=".")
 @click.option("--force", is_flag=True, help="Also when it is not better, or was not evaluated.")
-def use_command(model: Path, force: bool) -> None:
-    """Say how MODEL is put in use; refused when 'train eval' did not find it better than what is."""
-    from mnemolite.lab.judge import approved
+def use_command(model: Path, path: str, force: bool) -> None:
+    """
+    Have MODEL embed the index of the tree at PATH, then search by it; refused unless 'train eval' found it better.
+
+    Searches go on meanwhile. What was searched by before stays, and 'spaces switch' goes back to it.
+    """
+    from mnemolite.lab.judge import approved, in_use, using
     from mnemolite.models import check_model
 
-    settings = Settings.load(Path.cwd())
-    own = structs.replace(settings, embedding_model=str(model.resolve()))
+    settings = Settings.load(tree_folder(path))
+    own = using(settings, model)
     check_model(own)
-    why = approved(model, against=check_model(settings).fingerprint, force=force)
-    click.echo(f"{model}: {why}; use it with:")
-    click.echo(f"export MNEMOLITE_EMBEDDING_MODEL={model.resolve()}; mnemolite index rebuild")
+    why = approved(model, against=in_use(settings), force=force)
+    with open_memory(path, settings=own, create=False) as memory:
+        done = memory.spaces.build()
+        memory.spaces.switch()
+    click.echo(f"{done:,} chunks embedded by {model.name}; they are searched by it ({why})")
+    click.echo(f"keep it configured: export MNEMOLITE_EMBEDDING_MODEL={model.resolve()}", err=True)
 
 
 def _listed(counts: object) -> str:

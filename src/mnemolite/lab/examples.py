@@ -23,16 +23,19 @@ from mnemolite.lab.mine import mine_tree
 from mnemolite.lab.pairs import Pair
 from mnemolite.lab.selection import capped
 from mnemolite.memory import Memory
+from mnemolite.ports import Store
+from mnemolite.records import Feedback, Shown
 from mnemolite.settings import Settings
-from mnemolite.types import Chunk, Query
+from mnemolite.types import TREE, Chunk, Query
 from mnemolite.wiring import open_memory
 
 NEGATIVES = 4
 _SEARCHED = 20  # hits of which they are taken
 _HELD = 0.5  # share of a passage's lines that its chunk has at least
 _LINE = 4  # characters; a shorter one is everywhere
-QUESTIONS = ("docstring", "comment", "commit", "test", "")  # what somebody might ask; "" is of another's file
-RELATIONS = (*filter(None, QUESTIONS), "name", "heading")  # those that a chunk can answer
+MINED = ("docstring", "comment", "commit", "test", "name", "heading")  # relations that a chunk can answer
+ACCEPTED = "accepted"
+QUESTIONS = ("docstring", "comment", "commit", "test", ACCEPTED, "")  # somebody might ask; "" is of another's file
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +96,7 @@ def mine(memory: Memory, *, most: int, commits: int) -> Mined:
     dropped = Counter(mined.dropped)
     parts: Counter[Part] = Counter()
     examples = []
-    wanted = capped([p for p in mined.pairs if p.relation in RELATIONS], most)
+    wanted = capped([p for p in mined.pairs if p.relation in MINED], most)
     for path, pairs in groupby(wanted, key=lambda pair: pair.path):
         chunks = tree.store.chunks_of(path)
         for pair in pairs:
@@ -113,6 +116,57 @@ def mine(memory: Memory, *, most: int, commits: int) -> Mined:
             parts[part_of(path)] += 1
     counts = Counter(example.relation for example in examples)
     return Mined(examples=examples, counts=counts, parts=parts, dropped=dropped)
+
+
+def accepted(memory: Memory, feedback: Sequence[Feedback]) -> tuple[list[Example], int]:
+    """
+    What was chosen from this tree, with what had stood above it as wrong; and how much of it is there no longer.
+
+    A server knows the tree by its name as a repository.
+    """
+    [tree] = memory.trees
+    names = (TREE, memory.settings.repository or tree.root.name)
+    examples = []
+    gone = 0
+    for given in feedback:
+        if given.shown[given.chosen].source not in names:
+            continue
+        above = (_now(shown, tree.store) for shown in given.shown[: given.chosen] if shown.source in names)
+        if (chunk := _now(given.shown[given.chosen], tree.store)) is None:
+            gone += 1
+            continue
+        wrong = [c for c in above if c is not None and part_of(c.path) == part_of(chunk.path) and c.text != chunk.text]
+        examples.append(
+            Example(
+                query=given.query,
+                positive_chunk_id=str(chunk.id),
+                negative_chunk_ids=tuple(str(c.id) for c in wrong[-NEGATIVES:]),
+                tree=str(tree.root),
+                relation=ACCEPTED,
+            )
+        )
+    return examples, gone
+
+
+def _now(shown: Shown, store: Store) -> Chunk | None:
+    """The chunk that stood there, where it is now; a name that is there no longer, or twice, is gone."""
+    chunk = store.chunk_at(shown.path, shown.first_line)
+    if chunk is not None and chunk.name == shown.name:
+        return chunk
+    named = [chunk for chunk in store.chunks_of(shown.path) if shown.name and chunk.name == shown.name]
+    return named[0] if len(named) == 1 else None
+
+
+def read_feedback(file: Path) -> list[Feedback]:
+    """
+    Raises:
+        InvalidInput: the file cannot be read, or a line is none of 'feedback export'.
+    """
+    decode = msgspec.json.Decoder(Feedback).decode
+    try:
+        return [decode(line) for line in file.read_bytes().splitlines() if line.strip()]
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InvalidInput(f"{file} is nothing that 'mnemolite feedback export' wrote: {error}") from error
 
 
 def answering(pair: Pair, chunks: Sequence[Chunk]) -> Chunk | None:

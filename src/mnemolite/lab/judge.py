@@ -12,7 +12,9 @@ from mnemolite.embedders.static import read_manifest
 from mnemolite.errors import Conflict, InvalidInput
 from mnemolite.lab.evaluate import Difference, compare
 from mnemolite.lab.held_out import VECTORS, WHOLE, Answer, Copy, ask
+from mnemolite.models import load_model
 from mnemolite.settings import Settings
+from mnemolite.types import Domain
 
 VERDICT = "evaluation.json"
 METRICS = {"recall@10": "recall", "nDCG@10": "ndcg", "MRR": "reciprocal_rank"}
@@ -66,12 +68,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(model: Path, made: Sequence[Copy], settings: Settings) -> Verdict:
     """*settings* say what is in use; the verdict is kept beside the model."""
-    after = structs.replace(settings, embedding_model=str(model.resolve()))
+    after = using(settings, model)
     asked = [{str(copy.origin): ask(copy, used, WAYS) for copy in made} for used in (settings, after)]
     kinds = {str(copy.origin): [question.relation or "others" for question in copy.questions] for copy in made}
     verdict = Verdict(
         model=read_manifest(model).space.fingerprint,
-        against=_fingerprint(settings),
+        against=in_use(settings),
         questions=sum(map(len, kinds.values())),
         figures=tuple(_figures(asked[0], asked[1], kinds)),
     )
@@ -79,10 +81,21 @@ def judge(model: Path, made: Sequence[Copy], settings: Settings) -> Verdict:
     return verdict
 
 
-def _fingerprint(settings: Settings) -> str:
-    from mnemolite.models import check_model
+def using(settings: Settings, model: Path) -> Settings:
+    """With *model* for prose and code alike."""
+    return structs.replace(
+        settings,
+        embedding_model=str(model.resolve()),
+        text_embedding_model="",
+        code_embedding_model="",
+        embedding_dimension=0,
+        code_embedding_dimension=0,
+    )
 
-    return check_model(settings).fingerprint
+
+def in_use(settings: Settings) -> str:
+    """The fingerprint of the configured model, of that of code where there are two."""
+    return load_model(settings, Domain.CODE).space.fingerprint
 
 
 def _figures(

@@ -22,7 +22,7 @@ from psycopg.pq import Format
 from mnemolite.degraded import degrade
 from mnemolite.errors import Conflict, InvalidInput, StoreUnavailable
 
-SCHEMA = "0005"  # the newest migration
+SCHEMA = "0006"  # the newest migration
 VERSION_TABLE = "mnemolite_schema"  # which migration the database stands at
 PRIMARY, FOLLOWER = "read-write", "prefer-standby"  # servers, as libpq calls what they are like
 FOLLOWER_SECONDS = 10.0  # so long a search does without a standby that could not be reached

@@ -272,3 +272,11 @@ _table(
     _column("properties", JSONB, null=True),
     _column("created_at", _TIME),
 )
+_table(
+    "feedback",
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _column("given_at", _TIME),
+    _column("query", Text),
+    _column("chosen", Integer),
+    _column("shown", JSON),
+)

@@ -159,6 +159,15 @@ STEPS: tuple[str, ...] = (
     DROP TABLE spaces;
     ALTER TABLE new_spaces RENAME TO spaces;
     """,
+    """
+    CREATE TABLE feedback (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        given_at INTEGER NOT NULL,  -- microseconds since 1970
+        query TEXT NOT NULL,
+        chosen INTEGER NOT NULL,  -- its place in shown, from 0
+        shown TEXT NOT NULL  -- JSON: where the hits stood, best first
+    );
+    """,
 )
 
 

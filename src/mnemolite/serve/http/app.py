@@ -18,6 +18,7 @@ from mnemolite.serve.http.docs import add_docs
 from mnemolite.serve.http.edge import Edge
 from mnemolite.serve.http.embeddings import EmbeddingRoutes
 from mnemolite.serve.http.events import EventRoutes
+from mnemolite.serve.http.feedback import FeedbackRoutes
 from mnemolite.serve.http.guard import Guard
 from mnemolite.serve.http.health import HealthRoutes
 from mnemolite.serve.http.index import IndexRoutes
@@ -93,6 +94,7 @@ def routes(memory: Memory, metrics: Metrics, settings: Settings) -> FastAPI:
     app.include_router(TeiRoutes(memory, metrics).router)
     app.include_router(NoteRoutes(memory, metrics).router)
     app.include_router(EventRoutes(memory, metrics).router)
+    app.include_router(FeedbackRoutes(memory).router)
     add_docs(app)
     return app
 
