@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: docs setup demo serve-demo load test lint browser browser-tools golden plans round-trip fuzz proto model constraints clean
+.PHONY: setup demo serve-demo load test lint browser browser-tools dashboards golden plans round-trip fuzz proto docs model \
+  constraints clean
 
 setup: $(VENV)/.done
 
@@ -29,6 +30,12 @@ serve-demo: setup
 load: setup
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[load]'
 	$(BIN)/python bench/load.py src
+
+# The alerts against made-up series, and each query of the dashboard against a real Prometheus: Debian's, and Ubuntu's.
+dashboards: setup
+	@command -v promtool prometheus > /dev/null || { apt-get update -qq; \
+	  apt-get install -y -qq --no-install-recommends prometheus; }
+	$(BIN)/python bench/dashboards.py
 
 lint: setup
 	$(BIN)/ruff format --check .

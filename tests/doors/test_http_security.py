@@ -139,8 +139,8 @@ def ask(server: Served, token: str, method: str, path: str, body: Any) -> httpx.
     if path.endswith("restore"):
         memory.notes.forget(note)
     if body is not None:
-        chunk = str(memory.search("alpha").hits[0].chunk.id) if "{chunk}" in str(body) else ""
-        body = json.loads(json.dumps(body).replace("{other}", other).replace("{chunk}", chunk))
+        sent = json.dumps(body).replace("{other}", other).replace("{chunk}", str(named["chunk_id"]))
+        body = json.loads(sent)
     return server.client.request(method, path.format(**named), json=body, headers=as_role(token))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnemolite import ram
+from mnemolite.errors import InvalidInput
 from mnemolite.jobs import Job, JobState
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_server, work_by_queue
@@ -25,7 +26,9 @@ STATES = [state.lower() for state in JobState]
 
 @click.command("worker")
 @click.option("-n", "--at-once", type=click.IntRange(1, 64), default=1, show_default=True, help="Batches of files.")
-def worker_command(at_once: int) -> None:
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where --port is.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Answer Prometheus there; unless told, nowhere.")
+def worker_command(at_once: int, host: str, port: int | None) -> None:
     """
     Work on the jobs of a server until told to end: by threads, or where broker_url names a queue, by processes.
 
@@ -37,6 +40,8 @@ def worker_command(at_once: int) -> None:
     settings = Settings.load()
     log_json()
     ram.share_heap()
+    if port is not None:
+        _tell(host, port)
     if settings.broker_url:
         work_by_queue(settings, lambda: hand(settings), at_once)
         return
@@ -48,6 +53,14 @@ def worker_command(at_once: int) -> None:
         workers.start()
         ending.wait()
         workers.stop()
+
+
+def _tell(host: str, port: int) -> None:
+    try:
+        from mnemolite.serve.metrics import tell
+    except ModuleNotFoundError as error:
+        raise InvalidInput(f"--port is given, and {error}; run: pip install 'mnemolite[server]'") from error
+    tell(host, port)
 
 
 @click.group("jobs")

@@ -15,12 +15,14 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
+    start_http_server,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from mnemolite.errors import EmbedderUnavailable, InvalidInput, NotFound, StoreUnavailable
 from mnemolite.jobs import DELIVERY_STATES, TASK_STATES, Backlog, JobState
 from mnemolite.memory import Memory
+from mnemolite.ram import MB, resident_bytes
 from mnemolite.types import Results
 
 if TYPE_CHECKING:
@@ -183,14 +185,24 @@ class _OfMemory:
         pool = GaugeMetricFamily("database_connections", "To PostgreSQL, of this process.", labels=["state"])
         for name, count in self._memory.repositories.store.connections().items():
             pool.add_metric([name], count)
-        yield from (hits, levels, trouble, held, loaded, size, pool)
-        if (several := shards(self._memory)) is not None:
-            up = GaugeMetricFamily("shard_up", "1 where the last call of a shard was answered.", labels=["shard"])
-            for shard in several.all:
-                up.add_metric([shard.name], float(not shard.trouble))
-            yield up
-        with suppress(NotFound, StoreUnavailable):  # /ready says so
-            yield from _of_jobs(self._memory.indexing.store.backlog())
+        up = GaugeMetricFamily("shard_up", "1 where the last call of a shard was answered.", labels=["shard"])
+        several = shards(self._memory)
+        for shard in several.all if several else ():
+            up.add_metric([shard.name], float(not shard.trouble))
+        used = GaugeMetricFamily("ram_used_bytes", "By the process and those of its models.", resident_bytes())
+        budget = GaugeMetricFamily(
+            "ram_budget_bytes", "Above it no second model is loaded.", self._memory.settings.ram_budget_mb * MB
+        )
+        yield from (hits, levels, trouble, held, loaded, size, pool, up, used, budget)
+        answered = GaugeMetricFamily("store_up", "1 where the database answers.")
+        try:
+            backlog = self._memory.indexing.store.backlog()
+        except (NotFound, StoreUnavailable):  # /ready says why
+            answered.add_metric([], 0)
+        else:
+            answered.add_metric([], 1)
+            yield from _of_jobs(backlog)
+        yield answered
 
 
 def _of_jobs(backlog: Backlog) -> Iterator[Metric]:
@@ -204,6 +216,21 @@ def _of_jobs(backlog: Backlog) -> Iterator[Metric]:
         for state in states:
             family.add_metric([state], by_state.get(state, 0))
         yield family
+
+
+def tell(host: str, port: int) -> None:
+    """
+    Has a process that serves nothing else answer Prometheus, and whoever asks whether it lives, at *host*:*port*.
+
+    Raises:
+        InvalidInput: *port* is taken.
+    """
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    try:
+        start_http_server(port, host, registry)
+    except OSError as error:
+        raise InvalidInput(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
 
 
 def caches(memory: Memory) -> list[EmbeddingCache]:
