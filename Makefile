@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load test lint browser browser-tools dashboards golden plans round-trip fuzz proto docs model \
-  constraints clean
+.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools dashboards golden plans round-trip \
+  fuzz proto docs model constraints clean
 
 setup: $(VENV)/.done
 
@@ -36,6 +36,13 @@ dashboards: setup
 	@command -v promtool prometheus > /dev/null || { apt-get update -qq; \
 	  apt-get install -y -qq --no-install-recommends prometheus; }
 	$(BIN)/python bench/dashboards.py
+
+# The embedding service beside fastembed, which has an environment of its own: MODEL is all-MiniLM-L6-v2 in ONNX.
+embedder-bench: setup
+	@test -n "$(MODEL)" || { echo "usage: make embedder-bench MODEL=FOLDER [TREE=.]"; exit 2; }
+	@test -x build/fastembed/bin/python || $(PYTHON) -m venv build/fastembed
+	build/fastembed/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt fastembed==0.9.1
+	$(BIN)/python bench/embedder.py "$(MODEL)" "$(or $(TREE),src)" --peer build/fastembed/bin/python
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from msgspec import structs
 
 from mnemolite.cli import cli
 from mnemolite.embedders.hashing import HashingEmbedder
-from mnemolite.embedders.static import StaticEmbedder
+from mnemolite.embedders.static import SHIPPED, StaticEmbedder
 from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.ports import Embedder
 from mnemolite.proto import embedding_pb2 as wire
@@ -176,6 +177,28 @@ def test_a_service_of_other_domains_than_wanted_is_named(start: Start) -> None:
         remote(process, text_embedding_model="nomic-embed-text-v1.5").embed(["x"], Role.QUERY)
 
 
+def test_two_models_are_served_by_one_process_each_to_its_domain(start: Start, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(SHIPPED, tmp_path / "other"))
+    text = (other / "model.json").read_text().replace('"max_tokens": 1024', '"max_tokens": 2')
+    (other / "model.json").write_text(text.replace("mnemolite-static-1", "short-sighted"))
+    models = {"text_embedding_model": str(SHIPPED), "code_embedding_model": str(other)}
+    process = start(**models)
+    url = f"grpc://127.0.0.1:{process.grpc_port}"
+    memory = open_models(structs.replace(Settings(), embedding_service_url=url, **models))
+    assert [(each.space.domain, each.space.model) for each in memory.embedders] == [
+        (Domain.TEXT, "mnemolite-static-1"),
+        (Domain.CODE, "short-sighted"),
+    ]
+    long = "retry a card once"
+    for domain, folder in ((Domain.TEXT, SHIPPED), (Domain.CODE, other)):
+        assert np.array_equal(memory.embed(long, domain), StaticEmbedder(folder).embed([long], Role.QUERY)[0])
+    with channel(process) as opened:
+        stub = EmbeddingServiceStub(opened)  # type: ignore[no-untyped-call]
+        both = stub.GenerateEmbedding(wire.EmbeddingRequest(text=long, domain="HYBRID"), timeout=60)
+    assert np.array_equal(np.array(both.embedding_text, np.float32), memory.embed(long, Domain.TEXT))
+    assert np.array_equal(np.array(both.embedding_code, np.float32), memory.embed(long, Domain.CODE))
+
+
 def test_mode_mock_needs_no_model(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDDING_MODE", "mock")
     settings = Settings.load()
@@ -184,7 +207,7 @@ def test_mode_mock_needs_no_model(start: Start, monkeypatch: pytest.MonkeyPatch)
     process = start(embedding_mode="mock", embedding_model="/nowhere")
     assert np.array_equal(remote(process).embed(["retry a card"], Role.QUERY)[0], expected)
     monkeypatch.setenv("EMBEDDING_MODE", "fake")
-    with pytest.raises(InvalidInput, match="embedding_mode in the environment's EMBEDDING_MODE is 'fake'"):
+    with pytest.raises(InvalidInput, match="embedding_mode in the environment is 'fake'"):
         Settings.load()
 
 
@@ -203,7 +226,7 @@ def test_the_command_line_uses_the_service_it_is_told_of(
         embedded = [line for line in http.get("/metrics").text.splitlines() if line.startswith("embedded_texts_total")]
         assert float(embedded[0].split()[1]) > 5
     monkeypatch.setenv("EMBEDDING_SERVICE_URL", "http://localhost:8002")
-    with pytest.raises(InvalidInput, match=r"EMBEDDING_SERVICE_URL is 'http://localhost:8002'"):
+    with pytest.raises(InvalidInput, match=r"embedding_service_url in the environment is 'http://localhost:8002'"):
         Settings.load()
     monkeypatch.delenv("EMBEDDING_SERVICE_URL")
     (tree / "mnemolite.toml").write_text('embedding_service_url = "grpc://elsewhere:1"')

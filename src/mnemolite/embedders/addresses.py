@@ -29,7 +29,11 @@ OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 1000),  # also how long one attempt to connect may take
     ("grpc.max_reconnect_backoff_ms", 1000),  # the breaker is what keeps callers away
 ]
-_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}  # nothing was done, or it does no harm twice
+_AGAIN = {  # nothing was done, or it does no harm twice
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,  # by a server that was about to end: nobody here does
+}
 
 
 @dataclass(eq=False)

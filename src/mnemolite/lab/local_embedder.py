@@ -76,11 +76,9 @@ class LocalEmbedder:
                 self._process.send_signal(signal.SIGCONT)
 
     def cpu_seconds(self) -> float:
-        """It took until now, its threads included."""
+        """It took until now."""
         assert self._process is not None
-        with open(f"/proc/{self._process.pid}/stat") as stat:  # noqa: PTH123
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self._process.pid)
 
     def _is_ready(self) -> bool:
         with grpc.insecure_channel(f"127.0.0.1:{self.grpc_port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
@@ -96,6 +94,12 @@ class LocalEmbedder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.kill()
+
+
+def cpu_seconds(pid: int) -> float:
+    """That a process took until now, with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _free_ports() -> tuple[int, int]:

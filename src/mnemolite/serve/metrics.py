@@ -182,18 +182,23 @@ class _OfMemory:
                 state = embedder.state
                 loaded.add_metric([state.space.model], float(state.loaded))
                 size.add_metric([state.space.model], float(state.bytes * state.loaded))
+        used = GaugeMetricFamily("ram_used_bytes", "By the process and those of its models.", resident_bytes())
+        budget = GaugeMetricFamily(
+            "ram_budget_bytes", "Above it no second model is loaded.", self._memory.settings.ram_budget_mb * MB
+        )
+        yield from (hits, levels, trouble, held, loaded, size, used, budget)
+        try:
+            store = self._memory.repositories.store
+        except NotFound:  # of an embedding service
+            return
         pool = GaugeMetricFamily("database_connections", "To PostgreSQL, of this process.", labels=["state"])
-        for name, count in self._memory.repositories.store.connections().items():
+        for name, count in store.connections().items():
             pool.add_metric([name], count)
         up = GaugeMetricFamily("shard_up", "1 where the last call of a shard was answered.", labels=["shard"])
         several = shards(self._memory)
         for shard in several.all if several else ():
             up.add_metric([shard.name], float(not shard.trouble))
-        used = GaugeMetricFamily("ram_used_bytes", "By the process and those of its models.", resident_bytes())
-        budget = GaugeMetricFamily(
-            "ram_budget_bytes", "Above it no second model is loaded.", self._memory.settings.ram_budget_mb * MB
-        )
-        yield from (hits, levels, trouble, held, loaded, size, pool, up, used, budget)
+        yield from (pool, up)
         answered = GaugeMetricFamily("store_up", "1 where the database answers.")
         try:
             backlog = self._memory.indexing.store.backlog()
