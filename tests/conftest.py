@@ -24,7 +24,12 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     for name in list(os.environ):
-        if name.startswith("MNEMOLITE_") or name in ("DATABASE_URL", "REDIS_URL", *map(str.upper, UNPREFIXED)):
+        if name.startswith("MNEMOLITE_") or name in (
+            "DATABASE_URL",
+            "REDIS_URL",
+            "DEVICE",
+            *map(str.upper, UNPREFIXED),
+        ):
             monkeypatch.delenv(name)
 
 

@@ -142,7 +142,7 @@ def model_folder(settings: Settings, domain: Domain = Domain.HYBRID) -> Path:
 
 def load_model(settings: Settings, domain: Domain = Domain.HYBRID) -> Embedder:
     """The model configured for *domain*, in this process, for as long as it is held."""
-    return _load(model_folder(settings, domain))
+    return _load(model_folder(settings, domain), settings)
 
 
 def check_model(settings: Settings, domain: Domain = Domain.HYBRID) -> Space:
@@ -153,12 +153,12 @@ def check_model(settings: Settings, domain: Domain = Domain.HYBRID) -> Space:
         EmbedderUnavailable: it cannot be used.
     """
     folder = model_folder(settings, domain)
-    if _is_onnx(folder):
+    if _is_transformer(folder):
         from mnemolite.embedders.library import verify
     else:
         from mnemolite.embedders.static import verify
     verify(folder)
-    embedder = _load(folder)
+    embedder = _load(folder, settings)
     embedder.embed(["check"], Role.QUERY)
     return embedder.space
 
@@ -207,11 +207,11 @@ def _shared_model(settings: Settings, folder: Path, domain: Domain, dimensions: 
         return replace(space, domain=domain)
 
     idle_seconds = 60 * settings.perf_model_idle_timeout_minutes
-    key = folder.absolute(), domain, *sorted(dimensions), idle_seconds, settings.ram_budget_mb
+    key = folder.absolute(), domain, *sorted(dimensions), idle_seconds, settings.ram_budget_mb, settings.device
     if (shared := _shared.get(key)) is None:
         shared = _budget(settings.ram_budget_mb).embedder(
             describe,
-            lambda: _load(folder, to_be_unloaded=idle_seconds > 0),
+            lambda: _load(folder, settings, to_be_unloaded=idle_seconds > 0),
             lambda: _size(folder),
             idle_seconds=idle_seconds,
             slow=folder != SHIPPED,
@@ -295,7 +295,7 @@ def _added(settings: Settings) -> Path:
     return Path(settings.data_dir or Settings.load().data_dir) / "models"
 
 
-def _is_onnx(folder: Path) -> bool:
+def _is_transformer(folder: Path) -> bool:
     if (folder / "model.json").is_file():  # the shipped model's kind, without a look at the other
         return False
     if not folder.is_dir():
@@ -308,7 +308,7 @@ def _is_onnx(folder: Path) -> bool:
 
 
 def _space(folder: Path) -> Space:
-    if _is_onnx(folder):
+    if _is_transformer(folder):
         from mnemolite.embedders.configuration import read_configuration, space_of
 
         return space_of(folder, read_configuration(folder))
@@ -318,7 +318,7 @@ def _space(folder: Path) -> Space:
 
 
 def _size(folder: Path) -> int:
-    if _is_onnx(folder):
+    if _is_transformer(folder):
         from mnemolite.embedders.configuration import read_configuration, size_of
 
         return size_of(folder, read_configuration(folder))
@@ -327,15 +327,16 @@ def _size(folder: Path) -> int:
     return read_manifest(folder).size
 
 
-def _load(folder: Path, *, to_be_unloaded: bool = False) -> Embedder:
-    if _is_onnx(folder) and to_be_unloaded:
+def _load(folder: Path, settings: Settings, *, to_be_unloaded: bool = False) -> Embedder:
+    if _is_transformer(folder):
+        from mnemolite.embedders.configuration import WEIGHTS, model_file
+        from mnemolite.embedders.library import open_transformer
+
+        if not to_be_unloaded or (model_file(folder) or folder).name == WEIGHTS:
+            return open_transformer(folder, settings.device)
         from mnemolite.embedders.child import ChildEmbedder
 
         return ChildEmbedder(folder)
-    if _is_onnx(folder):
-        from mnemolite.embedders.onnx import OnnxEmbedder
-
-        return OnnxEmbedder(folder)
     from mnemolite.embedders.static import StaticEmbedder
 
     return StaticEmbedder(folder)

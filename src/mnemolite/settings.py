@@ -51,6 +51,8 @@ _ADDRESS = r"grpcs?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?/?"
 _BASE64 = r"[A-Za-z0-9+/]"
 _WEBHOOK_SECRET = rf"^(whsec_({_BASE64}{{4}}){{5,}}({_BASE64}{{2}}==|{_BASE64}{{3}}=)?|(?!whsec_)[!-~]{{16,}})?\Z"
 
+Device = Literal["auto", "cpu", "cuda"]
+DEVICES = ("auto", "cpu", "cuda")
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
 
 
@@ -74,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     embedding_service_ca: str = ""  # file of the certificates that vouch for it, in PEM; "" are the system's
     embedding_service_seconds: Annotated[float, Meta(gt=0)] = 10.0  # for a query; then search goes on without it
     embedding_service_patience_seconds: Annotated[float, Meta(gt=0)] = 60.0  # an index waits for one that is away
+    device: Device = "auto"  # of models that run in torch: a GPU where there is one, else the CPU
     max_file_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
     allow_secrets: bool = False  # index keys, tokens and passwords as they are
     workers: Annotated[int, Meta(ge=0, le=64)] = 0  # parser processes; 0 is one for each core, at most 8
@@ -162,7 +165,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             own = root / FILE
             values |= _confined(cls._check(_toml(own), str(own)), own)
             values |= _confined(cls._check(_named(_dotenv(root / ".env")), f"{root}/.env"), root / ".env")
-        for name, kinds in (("database_url", POSTGRES), ("redis_url", REDIS)):
+        for name, kinds in (("database_url", POSTGRES), ("redis_url", REDIS), ("device", DEVICES)):
             if (url := environ.get(name.upper(), "")).startswith(kinds):  # of another kind, it is another program's
                 values |= cls._check({name: url}, f"the environment's {name.upper()}")
         for name in UNPREFIXED:

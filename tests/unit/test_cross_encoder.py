@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from mnemolite.errors import RerankerUnavailable
-from mnemolite.onnx_model import BATCH_TOKENS
 from mnemolite.rerankers.cross_encoder import CrossEncoder
 from mnemolite.settings import Settings
+from mnemolite.transformer import BATCH_TOKENS
 from mnemolite.types import Query
 from mnemolite.wiring import open_tree
 
@@ -204,8 +204,8 @@ def know_fewer_words(folder: Path) -> None:
     ("damage", "said"),
     [
         (break_model, "no model in ONNX can be opened at "),
-        (lose_tokenizer, "no model in ONNX can be opened at .*tokenizer.json"),
-        (break_tokenizer, "no model in ONNX can be opened at "),
+        (lose_tokenizer, "no model can be opened at .*tokenizer.json"),
+        (break_tokenizer, "no model can be opened at "),
         (give_three, "holds no reranker: it gives 3 figures for a pair"),
         (give_nothing_finite, "gives scores that are not finite"),
         (want_more, "wants position_ids, which nothing here gives"),

@@ -25,8 +25,8 @@ from mnemolite.errors import EmbedderUnavailable, InvalidInput
 from mnemolite.lab.onnx_export import export
 from mnemolite.lab.random_model import write_bert
 from mnemolite.lab.teacher import Teacher
-from mnemolite.onnx_model import BATCH_TOKENS
 from mnemolite.settings import Settings
+from mnemolite.transformer import BATCH_TOKENS
 from mnemolite.types import Role
 from mnemolite.wiring import open_tree
 
@@ -238,7 +238,7 @@ def lie_about_dimension(folder: Path) -> None:
     [
         (lambda folder: (folder / "model.onnx").unlink(), r"no embedding model at .*: it has neither model.onnx nor"),
         (lambda folder: (folder / "model.onnx").write_bytes(b"no model"), "no model in ONNX can be opened at "),
-        (lambda folder: (folder / "tokenizer.json").unlink(), "no model in ONNX can be opened at .*tokenizer.json"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "no model can be opened at .*tokenizer.json"),
         (lambda folder: (folder / "modules.json").write_text("{"), "modules.json cannot be read"),
         (
             lambda folder: pool(folder, "weightedmean_tokens"),

@@ -147,6 +147,8 @@ def test_models_go_by_the_names_that_others_know_them_by(tmp_path: Path, environ
         768,
     )
     assert Settings.load(tmp_path, environ | names | {"MNEMOLITE_EMBEDDING_MODEL": "c"}).embedding_model == "c"
+    assert Settings.load(tmp_path, environ | {"DEVICE": "cuda"}).device == "cuda"
+    assert Settings.load(tmp_path, environ | {"DEVICE": "/dev/sda"}).device == "auto"  # another program's
     with pytest.raises(InvalidInput, match="embedding_dimension in the environment is 'many'"):
         Settings.load(tmp_path, environ | {"EMBEDDING_DIMENSION": "many"})
 

@@ -20,6 +20,7 @@ from mnemolite.errors import EmbedderUnavailable
 from mnemolite.types import Domain, Role, Space
 
 FILES = ("model.onnx", "onnx/model.onnx")
+WEIGHTS = "model.safetensors"  # for torch, where there is no model in ONNX
 RELEVANCE = "relevance.json"
 MANIFEST = "mnemolite.json"
 ADVICE = "add it again with 'mnemolite models add'"
@@ -125,11 +126,12 @@ def shaping_files(folder: Path, configuration: Configuration) -> list[str]:
     """The model, with the weights that may lie beside it, and the tokenizer."""
     model = Path(configuration.model)
     parts = sorted((folder / model).parent.glob(f"{model.name}*"))
+    parts += [folder / "config.json"] if model.name == WEIGHTS else []
     return [*(part.relative_to(folder).as_posix() for part in parts), configuration.tokenizer]
 
 
 def model_file(folder: Path) -> Path | None:
-    return next((folder / file for file in FILES if (folder / file).is_file()), None)
+    return next((folder / file for file in (*FILES, WEIGHTS) if (folder / file).is_file()), None)
 
 
 def read_configuration(folder: Path) -> Configuration:
@@ -143,7 +145,7 @@ def read_configuration(folder: Path) -> Configuration:
         return _read(folder / MANIFEST, Configuration)
     file = model_file(folder)
     if file is None:
-        raise EmbedderUnavailable(f"no embedding model at {folder}: it has neither {' nor '.join(FILES)}")
+        raise EmbedderUnavailable(f"no embedding model at {folder}: it has neither {' nor '.join((*FILES, WEIGHTS))}")
     listed = _read(folder / "modules.json", list[_Module], [])
     modules = {module.type.rpartition(".")[2]: module.path for module in listed}
     if unknown := modules.keys() - {"Transformer", "Pooling", "Normalize"}:

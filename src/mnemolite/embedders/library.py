@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
@@ -18,15 +19,20 @@ from mnemolite.embedders.configuration import (
     FILES,
     MANIFEST,
     RELEVANCE,
+    WEIGHTS,
     Configuration,
+    model_file,
     read_configuration,
     shaping_files,
 )
 from mnemolite.embedders.manifest import check_digests, describe
-from mnemolite.embedders.onnx import OnnxEmbedder
 from mnemolite.embedders.profiles import PROFILES, Profile
 from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput
 from mnemolite.types import Role
+
+if TYPE_CHECKING:
+    from mnemolite.embedders.sentences import SentenceEmbedder
+    from mnemolite.settings import Device
 
 DESCRIPTIONS = (
     "config.json",
@@ -83,7 +89,7 @@ class Library:
                 raise EmbedderUnavailable(f"the model {name} lacks a file: {error}") from error
             configuration = replace(configuration, files=files)
             (new / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(configuration)))
-            OnnxEmbedder(new).embed(["a text"], Role.QUERY)
+            open_transformer(new).embed(["a text"], Role.QUERY)
             if self.path(name).exists():
                 self.path(name).rename(old)
             new.rename(self.path(name))
@@ -97,6 +103,17 @@ class Library:
             EmbedderUnavailable: one is missing, or is not the one that was added.
         """
         verify(self.path(name))
+
+
+def open_transformer(folder: Path, device: Device = "auto") -> SentenceEmbedder:
+    """The model in *folder*, loaded into this process, by what runs such files."""
+    if (model_file(folder) or folder).name == WEIGHTS:
+        from mnemolite.embedders.torch import TorchEmbedder
+
+        return TorchEmbedder(folder, device)
+    from mnemolite.embedders.onnx import OnnxEmbedder
+
+    return OnnxEmbedder(folder)
 
 
 def verify(folder: Path) -> None:
