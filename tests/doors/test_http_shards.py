@@ -17,7 +17,7 @@ import pytest
 from msgspec import structs
 
 from mnemolite.cli import run
-from mnemolite.errors import StoreUnavailable
+from mnemolite.errors import Conflict, StoreUnavailable
 from mnemolite.lab.evaluate import read_cases
 from mnemolite.lab.local_postgres import LocalPostgres, local_postgres
 from mnemolite.memory import Memory
@@ -271,6 +271,26 @@ def test_a_repository_moves_and_an_unfinished_move_is_seen_and_mended(
     assert f"{name}: to s0, " in db("move")[1]  # where its name belongs
     cluster.store.shards._known = None
     assert name in cluster.on("s0")
+
+
+def test_a_repository_is_moved_or_written_to_but_not_both(cluster: Cluster, corpus: dict[str, list[Indexed]]) -> None:
+    name, other = cluster.on("s0")[0], ShardedStore(cluster.store.shards)  # as of another process
+    before = cluster.store.sources()
+    with other.writer(name), pytest.raises(Conflict, match="is being written by"):
+        cluster.store.move(name, "s1", lambda done, total: None)
+    refused = []
+
+    def write(done: int, total: int) -> None:
+        with pytest.raises(Conflict, match="is being written by"):
+            other.put(corpus[name][:1])
+        refused.append(done)
+
+    for shard in ("s1", "s0"):
+        cluster.store.move(name, shard, write)
+        other.put(corpus[name][:1])
+        assert cluster.store.sources() == before
+    assert len(refused) == 2
+    assert cluster.store.check() == []
 
 
 def test_the_schema_is_that_of_every_shard(cluster: Cluster, db: Callable[..., tuple[int, str]]) -> None:

@@ -29,9 +29,9 @@ class WriterLock:
         return bool(self._held.__dict__)
 
     @contextmanager
-    def held(self, source: str) -> Iterator[None]:
+    def held(self, source: str, *, shared: bool = False) -> Iterator[None]:
         """
-        *source* "" for all of them.
+        *source* "" for all of them. *shared* with others who hold it so.
 
         Raises:
             Conflict: another writer still holds it after the wait; the message names it.
@@ -46,7 +46,7 @@ class WriterLock:
             whole, own = _key(self._collection), _key(f"{self._collection} {source}")
             if source:
                 self._acquire(connection, "pg_advisory_lock_shared", whole)
-            self._acquire(connection, "pg_advisory_lock", own if source else whole)
+            self._acquire(connection, f"pg_advisory_lock{'_shared' if shared else ''}", own if source else whole)
             depths[source] = 1
             try:
                 yield

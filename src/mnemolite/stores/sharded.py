@@ -38,7 +38,7 @@ class ShardedStore:
     def __init__(self, shards: Shards, *, source: str = "") -> None:
         self.shards = shards
         self._source = source
-        self._lock = WriterLock(shards.coordinator, "places")  # a repository is not moved while it is written
+        self._lock = WriterLock(shards.coordinator, "places")  # shared by who writes, alone for who moves a repository
         self._numbers = Numbering(len(shards.all))
         self._stores = [
             PostgresStore(shard.database, CODE, source=source, holds=partial(self._on, shard.name))
@@ -47,12 +47,14 @@ class ShardedStore:
 
     @contextmanager
     def writer(self, source: str = "") -> Iterator[None]:
+        if self._name(source):
+            with self._placed(source) as store, store.writer(source):
+                yield
+            return
         with ExitStack() as held:
-            held.enter_context(self._lock.held(self._name(source)))
-            name = self._name(source)
-            stores = [self._stores[self._placed(source)]] if name else self._stores
-            for store in stores:
-                held.enter_context(store.writer(source))
+            held.enter_context(self._lock.held(""))
+            for store in self._stores:
+                held.enter_context(store.writer())
             yield
 
     def close(self) -> None:
@@ -72,18 +74,13 @@ class ShardedStore:
         ]
 
     def put(self, items: Iterable[Indexed]) -> None:
-        """In one transaction on each shard. Whoever does not hold the writer's right has it meanwhile."""
-        by_shard: defaultdict[int, list[Indexed]] = defaultdict(list)
-        numbers: dict[str, int] = {}
-        with ExitStack() as held:
-            for item in items:
-                source = item.document.source
-                if source not in numbers:
-                    held.enter_context(self._lock.held(self._name(source)))
-                    numbers[source] = self._placed(source)
-                by_shard[numbers[source]].append(item)
-            for number, own in by_shard.items():
-                self._stores[number].put(own)
+        """In one transaction for each source."""
+        by_source: defaultdict[str, list[Indexed]] = defaultdict(list)
+        for item in items:
+            by_source[item.document.source].append(item)
+        for source, own in by_source.items():
+            with self._placed(source) as store:
+                store.put(own)
 
     def settle(self) -> None:
         """On the shards that can be reached; on another it is done when that is written to next."""
@@ -92,16 +89,21 @@ class ShardedStore:
                 store.settle()
 
     def touch(self, source: str, states: Mapping[str, FileState]) -> None:
-        with self._lock.held(self._name(source)):
-            self._stores[self._placed(source)].touch(source, states)
+        with self._placed(source) as store:
+            store.touch(source, states)
 
     def drop(self, source: str, paths: Iterable[str]) -> None:
-        with self._lock.held(self._name(source)):
-            self._stores[self._placed(source)].drop(source, paths)
+        with self._placed(source) as store:
+            store.drop(source, paths)
 
     def clear(self) -> None:
-        for number in [self._placed(TREE)] if self._source else range(len(self._stores)):
-            self._stores[number].clear()
+        if self._source:
+            with self._placed(TREE) as store:
+                store.clear()
+            return
+        with self._lock.held(""):
+            for store in self._stores:
+                store.clear()
 
     def known_vectors(self, space: Space, digests: Sequence[bytes]) -> Mapping[bytes, Vector]:
         found = self.shards.ask(
@@ -309,11 +311,11 @@ class ShardedStore:
     def _on(self, shard: str) -> Collection[str]:
         return self.shards.places().repositories.get(shard, ())
 
-    def _placed(self, source: str) -> int:
-        number = self.shards.place(self._name(source), create=True)
-        if number is None:
-            raise StoreUnavailable(f"{self.shards.coordinator.label} forgot where {self._name(source)!r} is")
-        return number
+    @contextmanager
+    def _placed(self, source: str) -> Iterator[PostgresStore]:
+        """That of the shard *source* is on, and where it stays meanwhile."""
+        with self._lock.held(self._name(source), shared=True):
+            yield self._stores[self.shards.made(self._name(source))]
 
     def _name(self, source: str) -> str:
         """What the databases call *source*."""

@@ -97,25 +97,32 @@ class Shards:
         self._known = known
         return known
 
-    def place(self, repository: str, *, create: bool = False) -> int | None:
+    def place(self, repository: str) -> int | None:
         """
-        The shard that *repository* is on now; None where it is on none, unless *create*.
+        The shard that *repository* is on now; None where it is on none.
 
         Raises:
             StoreUnavailable: the coordinator cannot be reached.
         """
-        ask = f"SELECT {_SHARD} FROM sources WHERE collection = %s AND name = %s"
         with self.coordinator.reading() as connection:
-            found = connection.execute(ask, (CODE, repository)).fetchone()
-            if found is None and create:
-                connection.execute(
-                    "INSERT INTO sources (collection, name, changes, chunks, shard) VALUES (%s, %s, 0, 0, %s)"
-                    " ON CONFLICT DO NOTHING",
-                    (CODE, repository, self.home(repository)),
-                )
-                found = connection.execute(ask, (CODE, repository)).fetchone()
-                self._known = None
+            found = connection.execute(
+                f"SELECT {_SHARD} FROM sources WHERE collection = %s AND name = %s", (CODE, repository)
+            ).fetchone()
         return None if found is None else self.number(found[0])
+
+    def made(self, repository: str) -> int:
+        """The shard that *repository* is on now; of a new one, from now on."""
+        number = self.place(repository)
+        if number is not None:
+            return number
+        with self.coordinator.reading() as connection:
+            connection.execute(
+                "INSERT INTO sources (collection, name, changes, chunks, shard) VALUES (%s, %s, 0, 0, %s)"
+                " ON CONFLICT DO NOTHING",
+                (CODE, repository, self.home(repository)),
+            )
+        self._known = None
+        return self.made(repository)
 
     def put_at(self, repository: str, number: int) -> None:
         """From now on it is there."""
