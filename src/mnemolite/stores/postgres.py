@@ -296,7 +296,7 @@ class PostgresStore:
             return postgres_search.nearest(connection, stored, wanted, found, limit)
 
     def spaces(self) -> list[Space]:
-        with self.database.reading() as connection:
+        with self._searching() as connection:
             catalogue = self._read(connection)
             sources = self._held(connection).values()
             used = {id for source in sources for id, active in source.spaces.items() if active}

@@ -168,7 +168,9 @@ class ShardedStore:
         return self._merged(scope, limit, lambda store: store.nearest(space, vector, scope, limit))
 
     def spaces(self) -> list[Space]:
-        found = self.shards.ask(self._holding(Scope()), lambda number: self._stores[number].spaces())
+        """As frequencies: those of a shard that is missing are not missed."""
+        with degradations():
+            found = self.shards.ask(self._holding(Scope()), lambda number: self._stores[number].spaces())
         return list(dict.fromkeys(space for spaces in found.values() for space in spaces))
 
     def space_states(self) -> list[SpaceState]:
