@@ -100,13 +100,16 @@ def copy_command(origin: str, target: str, as_json: bool) -> None:
 
 @db_command.command("shards")
 def shards_command() -> int:
-    """Say what each shard holds, and which cannot be reached; exit 1 when there is one."""
+    """Say what each shard holds, which cannot be reached and what moves have left; exit 1 for either of these."""
     with closing(sharded_store(Settings.load())) as store:
         troubles, places = store.shards.troubles(), store.shards.places()
         for shard in store.shards.all:
             held = len(places.repositories.get(shard.name, ()))
             click.echo(f"{shard.name:16}{held:>6} repositories  {troubles[shard.name] or shard.database.label}")
-    return int(any(troubles.values()))
+        left = [] if any(troubles.values()) else store.left_over()
+        for line in left:
+            click.echo(line)
+    return int(any(troubles.values()) or bool(left))
 
 
 @db_command.command("move")

@@ -256,16 +256,21 @@ class ShardedStore:
         problems = [
             f"shard {self.shards.all[number].name}: {problem}" for number, own in found.items() for problem in own
         ]
-        places = self.shards.places().shards
+        return problems + self.left_over()
+
+    def left_over(self) -> list[str]:
+        """What unfinished moves have left where it is not looked for, a line each."""
+        places, found = self.shards.places().shards, []
         for number, sources in self.shards.ask_all(lambda number: self._stores[number].sources()).items():
-            shard = self.shards.all[number]
-            left = [name for source in sources if places.get(name := self._name(source.name)) != shard.name]
-            problems += [
-                f"shard {shard.name}: what an unfinished move of {name!r} left is still there; run 'mnemolite db move"
-                f" {name} --to {places.get(name, COORDINATOR)}'"
-                for name in left
-            ]
-        return problems
+            shard = self.shards.all[number].name
+            for name in (self._name(source.name) for source in sources):
+                if places.get(name) != shard:
+                    to = places.get(name, COORDINATOR)
+                    found.append(
+                        f"shard {shard}: what an unfinished move of {name!r} left is still there; run 'mnemolite db"
+                        f" move {name} --to {to}'"
+                    )
+        return found
 
     def move(self, repository: str, to: str, told: Callable[[int, int], None]) -> Copied | None:
         """
@@ -311,7 +316,7 @@ class ShardedStore:
         return self.shards.holding(scope.sources)
 
     def _on(self, shard: str) -> Collection[str]:
-        return self.shards.places().repositories.get(shard, ())
+        return self.shards.known().repositories.get(shard, ())
 
     @contextmanager
     def _placed(self, source: str) -> Iterator[PostgresStore]:

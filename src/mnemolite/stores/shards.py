@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import math
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from mnemolite.caches.breaker import Breaker
@@ -97,6 +97,10 @@ class Shards:
         self._known = known
         return known
 
+    def known(self) -> Places:
+        """As :meth:`places`, however old."""
+        return self._known or self.places()
+
     def place(self, repository: str) -> int | None:
         """
         The shard that *repository* is on now; None where it is on none.
@@ -121,7 +125,7 @@ class Shards:
                 " ON CONFLICT DO NOTHING",
                 (CODE, repository, self.home(repository)),
             )
-        self._known = None
+        self._outdate()
         return self.made(repository)
 
     def put_at(self, repository: str, number: int) -> None:
@@ -131,7 +135,7 @@ class Shards:
                 "UPDATE sources SET shard = %s WHERE collection = %s AND name = %s",
                 (self.all[number].name if number else "", CODE, repository),
             )
-        self._known = None
+        self._outdate()
 
     def holding(self, repositories: Collection[str] = ()) -> list[int]:
         """The shards that any of *repositories* is on, or any at all where none is named."""
@@ -206,18 +210,9 @@ class Shards:
 
     def _asked(self, numbers: list[int], question: Callable[[int], T], seconds: float | None) -> dict[int, Future[T]]:
         """Each has ended, or is late."""
-        if len(numbers) == 1:  # nobody else to wait for
-            future: Future[T] = Future()
-            try:
-                future.set_result(self._answer(numbers[0], question))
-            except MnemoError as error:
-                future.set_exception(error)
-            return {numbers[0]: future}
         with self._lock:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(
-                    min(256, 32 * len(self.all)), f"mnemolite-shards-{os.getpid()}"
-                )  # most of them wait
+                self._threads = ThreadPoolExecutor(min(256, 32 * len(self.all)), "shards")  # most of them wait
         futures = {
             number: self._threads.submit(copy_context().run, self._answer, number, question) for number in numbers
         }
@@ -245,6 +240,10 @@ class Shards:
     def _greet(self, number: int) -> None:
         with self.all[number].database.reading() as connection:
             connection.execute("SELECT 1")
+
+    def _outdate(self) -> None:
+        if self._known is not None:
+            self._known = replace(self._known, at=-math.inf)
 
     def _read(self) -> Places:
         with self.coordinator.searching() as connection:
