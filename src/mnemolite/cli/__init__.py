@@ -39,6 +39,8 @@ COMMANDS = {  # command -> module of this package
     "install": "install",
     "uninstall": "install",
     "db": "db",
+    "backup": "backup",
+    "restore": "backup",
     "eval": "evaluate",
     "train": "train",
     "feedback": "feedback",
@@ -56,7 +58,7 @@ def is_rekall() -> bool:
 
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS, *(NOTE_COMMANDS if is_rekall() else ())]
+        return list(dict.fromkeys((*COMMANDS, *(NOTE_COMMANDS if is_rekall() else ()))))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in NOTE_COMMANDS and is_rekall():

@@ -27,7 +27,7 @@ class LocalPostgres:
         self.data = folder / "data"
         self._sockets = folder / "socket"
         self._options = {"listen_addresses": "", "unix_socket_directories": str(self._sockets), **options}
-        self._programs = _programs(folder)
+        self.programs = _programs(folder)
         for made in (self.data, self._sockets):
             made.mkdir(parents=True)
             if os.geteuid() == 0:
@@ -63,7 +63,7 @@ class LocalPostgres:
         # not a pipe: the server would keep it open
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(
-                [self._programs / program, "--pgdata", self.data, *arguments],
+                [self.programs / program, "--pgdata", self.data, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
