@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from mnemolite.caches.embeddings import EmbeddingCache
+    from mnemolite.ports import Store
     from mnemolite.stores.shards import Shards
 
 SEARCH_SECONDS = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
@@ -187,27 +188,27 @@ class _OfMemory:
             "ram_budget_bytes", "Above it no second model is loaded.", self._memory.settings.ram_budget_mb * MB
         )
         yield from (hits, levels, trouble, held, loaded, size, used, budget)
-        try:
-            store = self._memory.repositories.store
-        except NotFound:  # of an embedding service
-            return
-        pool = GaugeMetricFamily("database_connections", "To PostgreSQL, of this process.", labels=["state"])
-        for name, count in store.connections().items():
-            pool.add_metric([name], count)
-        up = GaugeMetricFamily("shard_up", "1 where the last call of a shard was answered.", labels=["shard"])
-        several = shards(self._memory)
-        for shard in several.all if several else ():
-            up.add_metric([shard.name], float(not shard.trouble))
-        yield from (pool, up)
-        answered = GaugeMetricFamily("store_up", "1 where the database answers.")
-        try:
-            backlog = self._memory.indexing.store.backlog()
-        except (NotFound, StoreUnavailable):  # /ready says why
-            answered.add_metric([], 0)
-        else:
-            answered.add_metric([], 1)
-            yield from _of_jobs(backlog)
-        yield answered
+        with suppress(NotFound):  # it serves models alone
+            yield from _of_store(self._memory, self._memory.repositories.store)
+
+
+def _of_store(memory: Memory, store: Store) -> Iterator[Metric]:
+    pool = GaugeMetricFamily("database_connections", "To PostgreSQL, of this process.", labels=["state"])
+    for name, count in store.connections().items():
+        pool.add_metric([name], count)
+    up = GaugeMetricFamily("shard_up", "1 where the last call of a shard was answered.", labels=["shard"])
+    several = shards(memory)
+    for shard in several.all if several else ():
+        up.add_metric([shard.name], float(not shard.trouble))
+    answered = GaugeMetricFamily("store_up", "1 where the database answers.")
+    try:
+        backlog = memory.indexing.store.backlog()
+    except (NotFound, StoreUnavailable):  # /ready says why
+        answered.add_metric([], 0)
+    else:
+        answered.add_metric([], 1)
+        yield from _of_jobs(backlog)
+    yield from (pool, up, answered)
 
 
 def _of_jobs(backlog: Backlog) -> Iterator[Metric]:
