@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools dashboards golden plans round-trip \
+.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools dashboards kills golden plans round-trip \
   fuzz proto docs model constraints clean
 
 setup: $(VENV)/.done
@@ -43,6 +43,9 @@ embedder-bench: setup
 	@test -x build/fastembed/bin/python || $(PYTHON) -m venv build/fastembed
 	build/fastembed/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt fastembed==0.9.1
 	$(BIN)/python bench/embedder.py "$(MODEL)" "$(or $(TREE),src)" --peer build/fastembed/bin/python
+# Workers killed thirty times at random while they index 5,000 files, with and without Celery: some minutes.
+kills: setup
+	$(BIN)/python bench/kills.py
 
 lint: setup
 	$(BIN)/ruff format --check .

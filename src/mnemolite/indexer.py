@@ -27,7 +27,7 @@ from mnemolite.indexing import Indexing, cut
 from mnemolite.ingest.checkout import Checkouts
 from mnemolite.ingest.git import head
 from mnemolite.ingest.walk import Reason
-from mnemolite.jobs import Batch, Claim, TaskId, TaskKind
+from mnemolite.jobs import Batch, Claim, TaskKind
 
 if TYPE_CHECKING:
     from mnemolite.ingest.parser import Parser
@@ -50,14 +50,14 @@ class Indexer:
         self._name = f"{socket.gethostname()}, process {os.getpid()}, {threading.current_thread().name}"
         self._parser: Parser | None = None
 
-    def work(self, task: TaskId | None = None) -> bool:
+    def work(self, job: str = "") -> bool:
         """
-        Does the task that is next, or *task*, if it is to be done now; whether there was one.
+        Does the task that is next, of *job* where one is named; whether there was one to be done now.
 
         Raises:
             StoreUnavailable: the jobs cannot be reached.
         """
-        claim = self._store.claim(self._name, self._lease_seconds, task)
+        claim = self._store.claim(self._name, self._lease_seconds, job)
         if claim is None:
             return False
         with _kept(self._indexing, claim, self._lease_seconds) as wanted:

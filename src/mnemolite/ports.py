@@ -396,8 +396,8 @@ class JobStore(Protocol):
         """The latest first; empty sequences mean all."""
         ...
 
-    def claim(self, worker: str, lease_seconds: float, task: TaskId | None = None) -> Claim | None:
-        """The task that is next, or *task*; None when there is none, or it is not to be done now. Jobs take turns."""
+    def claim(self, worker: str, lease_seconds: float, job: str = "") -> Claim | None:
+        """The task that is next, of *job* where one is named; None where there is none for now. Jobs take turns."""
         ...
 
     def extend(self, claim: Claim, lease_seconds: float) -> bool:

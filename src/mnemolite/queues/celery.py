@@ -19,7 +19,7 @@ LONGEST_SECONDS = 3600  # no task takes longer: one that did would be sent again
 START_SECONDS = 60.0  # for a process of the pool, on a machine that is busy
 ANSWER_SECONDS = 5.0  # of Redis
 
-Hand = Callable[[TaskId], bool]  # does a task, where it is to be done now
+Hand = Callable[[str], bool]  # does the task of a job that is next, if there is one
 
 
 class CeleryQueue:
@@ -65,9 +65,10 @@ def work(url: str, open_hand: Callable[[], AbstractContextManager[Hand]], proces
         while opened:
             opened.pop()[0].__exit__(None, None, None)
 
-    def index(job: str, number: int) -> None:
+    def index(job: str, task: int) -> None:
+        """Not the task that is named: one that was interrupted comes first, and its name is last in the queue."""
         [(_, hand)] = opened
-        hand(TaskId(job, number))
+        hand(job)
 
     signals.worker_process_init.connect(begin, weak=False)
     signals.worker_process_shutdown.connect(end, weak=False)

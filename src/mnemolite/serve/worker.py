@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from mnemolite.errors import StoreUnavailable
 from mnemolite.indexing import KEPT_DAYS, Indexing
-from mnemolite.jobs import TaskId
 from mnemolite.serve.webhook import Webhooks
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_indexer, open_server
@@ -26,8 +25,8 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def hand(settings: Settings) -> Iterator[Callable[[TaskId], bool]]:
-    """What does the tasks that a queue tells this process of, beside a thread that looks after those of others."""
+def hand(settings: Settings) -> Iterator[Callable[[str], bool]]:
+    """What does tasks of the jobs that a queue tells this process of, beside a thread that looks after others'."""
     with open_server(settings) as memory, open_indexer(memory.indexing) as indexer:
         workers = Workers(memory.indexing, 0)
         workers.start()
@@ -78,8 +77,9 @@ class Workers:
                     self._indexing.news.wait(IDLE_SECONDS)
 
     def _sweep(self) -> None:
-        while not self._ending.wait(SWEEP_SECONDS):
+        while not self._ending.is_set():
             self._tried(self._swept)
+            self._ending.wait(SWEEP_SECONDS)
 
     def _deliver(self) -> None:
         while not self._ending.is_set():

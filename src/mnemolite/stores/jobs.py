@@ -48,7 +48,7 @@ _WORKABLE = f"""
         WHERE earlier.repository = jobs.repository AND earlier.number < jobs.number AND earlier.state IN {_ACTIVE})
 """
 _NEXT = f"""
-    SELECT number FROM jobs WHERE {_WORKABLE} AND EXISTS (
+    SELECT number FROM jobs WHERE {_WORKABLE} AND :id IN ('', jobs.id) AND EXISTS (
         SELECT 1 FROM job_tasks t WHERE t.job = jobs.number AND t.state = 'waiting' AND run_at <= :now)
     ORDER BY turn, number LIMIT 1
 """
@@ -105,30 +105,28 @@ class JobTables:
             sql = f"SELECT {_JOB} FROM jobs WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT :limit"
             return [_job(row) for row in tell(sql, now=self._now(), limit=limit, **names, **kinds)]
 
-    def claim(self, worker: str, lease_seconds: float, task: TaskId | None = None) -> Claim | None:
+    def claim(self, worker: str, lease_seconds: float, job: str = "") -> Claim | None:
         now = self._now()
-        sql = _NEXT if task is None else f"SELECT number FROM jobs WHERE id = :id AND {_WORKABLE}"
-        values: dict[str, Any] = {"now": now} if task is None else {"id": task.job}
+        values = {"now": now, "id": job}
         with self._tables.reading() as tell:  # most who ask find nothing, and need not wait for those who write
-            if not tell(sql, **values):
+            if not tell(_NEXT, **values):
                 return None
         with self._tables.writing() as tell:
-            found = tell(sql, **values)
+            found = tell(_NEXT, **values)
             if not found:
                 return None
-            [(job,)] = found
+            [(job_number,)] = found
             token = uuid.uuid4().hex
             claimed = tell(
                 "UPDATE job_tasks SET state = 'running', attempts = attempts + 1, worker = :worker, token = :token,"
                 " lease_until = :until WHERE job = :job AND number = (SELECT min(number) FROM job_tasks"
-                " WHERE job = :job AND state = 'waiting' AND run_at <= :now AND (:wanted < 0 OR number = :wanted))"
+                " WHERE job = :job AND state = 'waiting' AND run_at <= :now)"
                 " RETURNING number, kind, paths, contents, attempts",
                 worker=worker,
                 token=token,
                 until=now + _micro(lease_seconds),
-                job=job,
+                job=job_number,
                 now=now,
-                wanted=-1 if task is None else task.number,
             )
             if not claimed:
                 return None
@@ -136,9 +134,9 @@ class JobTables:
                 "UPDATE jobs SET state = 'STARTED', turn = :now, started_at = coalesce(started_at, :now)"
                 " WHERE number = :job",
                 now=now,
-                job=job,
+                job=job_number,
             )
-            [row] = tell(f"SELECT {_JOB} FROM jobs WHERE number = :job", now=now, job=job)
+            [row] = tell(f"SELECT {_JOB} FROM jobs WHERE number = :job", now=now, job=job_number)
         [(number, kind, paths, contents, attempts)] = claimed
         return Claim(
             job=_job(row),
