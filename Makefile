@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools dashboards kills golden plans round-trip \
+.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools screenshots dashboards kills golden plans round-trip \
   fuzz proto docs model constraints clean
 
 setup: $(VENV)/.done
@@ -64,6 +64,10 @@ browser: setup
 browser-tools:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-jetbrains-mono
+
+# The pictures of docs/playground.md, of the page as it is.
+screenshots: setup
+	SCREENSHOTS=1 $(BIN)/pytest -rs tests/browser/test_pictures.py
 
 # The documentation as a site, in build/site.
 docs: setup

@@ -94,7 +94,7 @@ class Browser:
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
-            deviceScaleFactor=2 if phone else 1,
+            deviceScaleFactor=1.5 if phone else 1,
             mobile=phone,
         )
         if phone:

@@ -62,6 +62,18 @@ def test_the_address_holds_the_state(page: Page, server: Served) -> None:
     page.until("location.hash.includes('expand=0') && !document.querySelector('[name=expand]').checked")
 
 
+def test_an_address_that_changes_while_a_page_opens_wins(page: Page, server: Served) -> None:
+    for _ in range(3):
+        page.go("about:blank")
+        page.ask("Page.navigate", url=f"{server.url}/#/map?q=cache")
+        page.until("document.querySelector('#pages a') !== null")
+        page.run("location.hash = '#/memory'; setTimeout(() => location.hash = '#/search?q=retry?&repo=shop', 0)")
+        page.until(FOUND)
+        assert page.texts("h1") == ["Search"]
+        assert page.run("document.querySelector('[name=q]').value") == "retry?"
+        assert page.run("document.querySelector('[name=repo]').value") == "shop"
+
+
 def test_each_switch_does_what_it_says(page: Page) -> None:
     ask(page, "retry a payment")
     page.click(".switch", "Meaning")

@@ -28,7 +28,7 @@ let shown = null; // {name, page}
 
 /** {page, params} of the address: #/search?q=... */
 function route() {
-  const [name, query] = location.hash.replace(/^#\//, "").split("?");
+  const [, name, query] = /^#\/?([^?]*)\??(.*)$/s.exec(location.hash || "#/search");
   return { name: Object.hasOwn(PAGES, name) ? name : "search", params: new URLSearchParams(query) };
 }
 
@@ -45,13 +45,17 @@ async function show() {
   for (const link of document.querySelectorAll("#pages a"))
     if (link.dataset.page === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-  main.replaceChildren();
-  main.className = `page-${name}`;
+  const place = h("div", { class: `page-${name}` }); // of this page alone: one that is late writes nowhere else
+  main.replaceChildren(place);
   try {
     const [module] = await Promise.all([PAGES[name].load(), theSession()]);
-    if (shown === mine) mine.page = await module.open(main, params);
+    if (shown !== mine) return;
+    mine.page = await module.open(place, params);
+    const now = route(); // the address may have changed meanwhile
+    if (shown !== mine) mine.page.leave?.();
+    else if (now.params.toString() !== params.toString()) mine.page.update?.(now.params);
   } catch (error) {
-    if (shown === mine) main.replaceChildren(failure(error));
+    place.replaceChildren(failure(error));
   }
 }
 

@@ -95,14 +95,15 @@ function stringEnd(code, at, quote, triple) {
   return mark === "'" ? noString : code.length;
 }
 
-/** What of a query's words is marked in code: any that has three letters, and its singular. */
+/** What of a query's words is marked in code: any that has three letters, in other forms too. */
 export function marker(query) {
   const words = query.match(/[\p{L}\p{N}_]{3,}/gu) ?? [];
-  const stems = [...new Set(words.map((word) => word.toLowerCase().replace(/(es|s|ed|ing|d)$/, "")))];
+  const stems = [...new Set(words.map((word) => word.toLowerCase().replace(/(es?|s|ed|ing)$/, "")))];
   const telling = stems.filter((word) => word.length > 2 && !COMMON.has(word)).sort((a, b) => b.length - a.length);
-  return telling.length ? new RegExp(telling.slice(0, 20).join("|"), "giu") : null;
+  return telling.length ? new RegExp(`(?:${telling.slice(0, 20).join("|")})(?:${ENDINGS})?`, "giu") : null;
 }
 
+const ENDINGS = "e[sd]?|s|ing";
 const COMMON = new Set(
   "the and for are that thi with from how what where when who why doe did not can our you your all any use into".split(
     " ",

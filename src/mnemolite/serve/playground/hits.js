@@ -18,12 +18,17 @@ const SIGNALS = { relevance: "The same for all: it makes the score of the best t
 
 /** The path with what matters of it in bold. */
 export function place(hit) {
-  const cut = hit.file_path.lastIndexOf("/") + 1;
+  const folders = hit.file_path.split("/");
+  const name = folders.pop();
   return h(
     "span",
     { class: "place" },
-    h("span", { class: "folder" }, hit.file_path.slice(0, cut)),
-    h("b", {}, hit.file_path.slice(cut)),
+    h(
+      "span",
+      { class: "folder" },
+      folders.map((name) => [`${name}/`, h("wbr")]),
+    ),
+    h("b", {}, name),
     h("span", { class: "lines" }, `:${hit.first_line}–${hit.last_line}`),
   );
 }

@@ -87,6 +87,7 @@ class SearchPage {
   }
 
   switches() {
+    this.narrowed = h("summary", {}, "Filters"); // on a phone they are folded
     const toggle = ([name, label, title]) => {
       const off = name === "rerank" && !this.session.reranker;
       return h(
@@ -117,18 +118,23 @@ class SearchPage {
       h("fieldset", { class: "row" }, h("legend", { class: "unseen" }, "How"), SWITCHES.map(toggle)),
       h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Where"), where),
       h(
-        "div",
-        { class: "row filters" },
-        !this.session.tree &&
-          pick("repo", "Repository", [["", "All"], ...this.repositories.map((each) => each.repository)]),
-        pick("lang", "Language", [["", "Any"], ...this.session.languages]),
+        "details",
+        { class: "narrow", open: matchMedia("(min-width: 46rem)").matches },
+        this.narrowed,
         h(
-          "label",
-          { class: "pick" },
-          h("span", {}, "Path"),
-          h("input", { name: "path", placeholder: "src/**", spellcheck: "false", oninput: () => this.soon() }),
+          "div",
+          { class: "row filters" },
+          !this.session.tree &&
+            pick("repo", "Repository", [["", "All"], ...this.repositories.map((each) => each.repository)]),
+          pick("lang", "Language", [["", "Any"], ...this.session.languages]),
+          h(
+            "label",
+            { class: "pick" },
+            h("span", {}, "Path"),
+            h("input", { name: "path", placeholder: "src/**", spellcheck: "false", oninput: () => this.soon() }),
+          ),
+          pick("limit", "Results", ["10", "25", "50", "100", "250", "1000"]),
         ),
-        pick("limit", "Results", ["10", "25", "50", "100", "250", "1000"]),
       ),
     );
   }
@@ -181,6 +187,8 @@ class SearchPage {
     const { state } = this;
     if (!state.q.trim()) return this.welcome();
     this.list.setAttribute("aria-busy", "true");
+    const filters = [state.repo, state.lang, state.path].filter(Boolean);
+    this.narrowed.textContent = filters.length ? `Filters: ${filters.join(", ")}` : "Filters";
     const ofCode = state.in === "code" || (state.in === "both" && (state.lang || state.path));
     try {
       const [code, notes] = await Promise.all([
