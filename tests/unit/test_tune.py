@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from mnemolite.embedders.static import SHIPPED, StaticEmbedder, verify
 from mnemolite.errors import Conflict, InvalidInput
 from mnemolite.lab import examples as ex
 from mnemolite.lab import held_out, judge
+from mnemolite.lab.grep import Grep
 from mnemolite.lab.tune import Record, cut_passage, read_record
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_memory
@@ -188,3 +190,37 @@ def test_what_is_no_example_is_refused_by_its_line(line: str, said: str, project
     with pytest.raises(InvalidInput, match=said):
         mnemolite("train", "run", tmp_path / "own.jsonl", "--in", project, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_tree_is_asked_what_it_says_of_itself_by_search_by_words_and_by_grep(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mnemolite("eval", "--mine", project, "--most", 40, "--plot", tmp_path / "own.svg", "--json")
+    whole, words, grep = json.loads(capsys.readouterr().out)
+    assert (whole["way"], words["way"], "grep" in grep["way"]) == ("search", "words alone (BM25)", True)
+    for row in (whole, words, grep):
+        for mean, low, high in (row["recall"], row["ndcg"], row["tokens"]):
+            assert 0 <= low <= mean <= high
+        assert row["recall"][0] >= row["ndcg"][0] > 0
+    svg = ElementTree.parse(tmp_path / "own.svg").getroot()
+    written = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert f"{whole['recall'][0]:.3f}" in written and f"{grep['tokens'][0]:,.0f}" in written
+    with pytest.raises(InvalidInput, match="without the others"):
+        mnemolite("eval", "--mine", project, "--rerank")
+    with pytest.raises(InvalidInput, match="give a file of queries"):
+        mnemolite("eval")
+
+
+def test_grep_puts_files_with_most_of_the_words_first(tmp_path: Path) -> None:
+    texts = {"a.py": "close\nclose\nclose the Door\n", "sub/b.py": "door, window: close\n", "c.py": "nothing\n"}
+    for path, text in texts.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    grep = Grep(tmp_path)
+    asked = "how do we close the door and the window"
+    assert list(grep.files(asked)) == ["sub/b.py", "a.py"]
+    without_ripgrep = Grep(tmp_path)
+    without_ripgrep.program = ""
+    assert list(without_ripgrep.files(asked)) == ["sub/b.py", "a.py"]
+    question = held_out.Question(text=asked, relation="", path="a.py", first_line=1, last_line=1)
+    assert grep.answer(question) == held_out.Answer(2, (len(texts["sub/b.py"]) + len(texts["a.py"])) / 4)

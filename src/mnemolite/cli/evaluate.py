@@ -16,10 +16,15 @@ from mnemolite.lab.evaluate import METRICS, K, Score, Target, evaluate, interval
 from mnemolite.types import Hit, Query
 from mnemolite.wiring import open_memory
 
+MINED_COMMITS = 1000
+
 
 @click.command("eval")
-@click.argument("queries", type=click.Path(path_type=Path))
+@click.argument("queries", type=click.Path(path_type=Path), required=False)
 @click.argument("path", default=".")
+@click.option("--mine", metavar="PATH", help="Ask what the tree at PATH says of itself, instead of QUERIES.")
+@click.option("--most", default=400, show_default=True, type=click.IntRange(min=1), help="Questions, with --mine.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Also draw the figures of --mine, as SVG.")
 @click.option("--lexical-only", is_flag=True)
 @click.option("--vector-only", is_flag=True)
 @click.option("--expand/--no-expand", default=None, help="Search synonyms and acronyms of a query's words too, or not.")
@@ -32,8 +37,11 @@ from mnemolite.wiring import open_memory
 )
 @click.option("--json", "as_json", is_flag=True)
 def eval_command(
-    queries: Path,
+    queries: Path | None,
     path: str,
+    mine: str | None,
+    most: int,
+    plot: Path | None,
     lexical_only: bool,
     vector_only: bool,
     expand: bool | None,
@@ -48,6 +56,12 @@ def eval_command(
     A list among the expected results names alternatives, any of which will do. Precision and F1 are taken at as many
     hits as results are expected. Under each mean stands its 95 % interval.
     """
+    if mine is not None:
+        if queries is not None or lexical_only or vector_only or rerank or fail_under or expand is not None:
+            raise InvalidInput("--mine makes its own queries and compares ways to search; give it without the others")
+        return _ask_of_itself(mine, most, plot, as_json=as_json)
+    if queries is None or plot is not None:
+        raise InvalidInput("give a file of queries, or --mine PATH (and with it, --plot FILE)")
     cases = read_cases(queries)
     targets = [Target.parse(text) for text in fail_under]
     for target in targets:
@@ -88,6 +102,28 @@ def eval_command(
         reached = mean(scores[target.category], target.metric)
         click.echo(f"mnemolite: {target.category} {target.metric} is {reached:.4f}, under {target.value:g}", err=True)
     return int(bool(missed))
+
+
+def _ask_of_itself(path: str, most: int, plot: Path | None, *, as_json: bool) -> int:
+    from mnemolite.lab.contest import contest, draw, rows
+    from mnemolite.lab.examples import questions
+
+    with open_memory(path) as memory:
+        asked = questions(memory, commits=MINED_COMMITS)
+        settings = memory.settings
+    found = contest(asked, settings, most=most)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows(found)]))
+    else:
+        click.echo(f"{found.title} ({', '.join(f'{k} {n}' for k, n in found.kinds)})")
+        click.echo(f"{'':48}{'recall@10':>20}{'nDCG@10':>20}{'tokens to the answer':>24}")
+        for row in rows(found):
+            figures = (f"{mean:.3f} ({low:.2f}-{high:.2f})" for mean, low, high in (row.recall, row.ndcg))
+            tokens = "{:,.0f} ({:,.0f}-{:,.0f})".format(*row.tokens)
+            click.echo(f"{row.way:48}" + "".join(f"{each:>20}" for each in figures) + f"{tokens:>24}")
+    if plot is not None:
+        plot.write_text(draw(found), "utf-8")
+    return 0
 
 
 def _print_table(scores: dict[str, list[Score]]) -> None:

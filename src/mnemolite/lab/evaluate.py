@@ -157,7 +157,12 @@ def mean(scores: Sequence[Score], metric: str) -> float:
 
 def interval(scores: Sequence[Score], metric: str) -> tuple[float, float]:
     """Of the mean: 95 %, by the bootstrap over queries; the same each time."""
-    values = np.array(_values(scores, metric))
+    return bounds(_values(scores, metric))
+
+
+def bounds(figures: Sequence[float]) -> tuple[float, float]:
+    """Of the mean of *figures*, as :func:`interval`."""
+    values = np.array(figures)
     draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)

@@ -94,28 +94,45 @@ def mine(memory: Memory, *, most: int, commits: int) -> Mined:
     memory.index()
     mined = mine_tree(tree.root, commits=commits)
     dropped = Counter(mined.dropped)
-    parts: Counter[Part] = Counter()
     examples = []
-    wanted = capped([p for p in mined.pairs if p.relation in MINED], most)
-    for path, pairs in groupby(wanted, key=lambda pair: pair.path):
-        chunks = tree.store.chunks_of(path)
-        for pair in pairs:
-            if (chunk := answering(pair, chunks)) is None:
-                dropped["no chunk of the index has it"] += 1
-                continue
-            negatives = tuple(str(each.id) for each in _mistaken(pair.query, chunk, memory))
-            examples.append(
-                Example(
-                    query=pair.query,
-                    positive_chunk_id=str(chunk.id),
-                    negative_chunk_ids=negatives,
-                    tree=str(tree.root),
-                    relation=pair.relation.value,
-                )
+    parts: Counter[Part] = Counter()
+    wanted = capped([pair for pair in mined.pairs if pair.relation in MINED], most)
+    for pair, chunk in _answered(wanted, tree.store):
+        if chunk is None:
+            dropped["no chunk of the index has it"] += 1
+            continue
+        examples.append(
+            Example(
+                query=pair.query,
+                positive_chunk_id=str(chunk.id),
+                negative_chunk_ids=tuple(str(each.id) for each in _mistaken(pair.query, chunk, memory)),
+                tree=str(tree.root),
+                relation=pair.relation.value,
             )
-            parts[part_of(path)] += 1
+        )
+        parts[part_of(pair.path)] += 1
     counts = Counter(example.relation for example in examples)
     return Mined(examples=examples, counts=counts, parts=parts, dropped=dropped)
+
+
+def questions(memory: Memory, *, commits: int) -> list[Resolved]:
+    """What a memory of one tree can be asked: of held-out files, and without what answers wrongly."""
+    [tree] = memory.trees
+    memory.index()
+    pairs = [p for p in mine_tree(tree.root, commits=commits).pairs if p.relation in QUESTIONS]
+    held_out = [pair for pair in pairs if part_of(pair.path) is Part.HELD_OUT]
+    return [
+        Resolved(query=pair.query, relation=pair.relation.value, tree=tree.root, positive=chunk, negatives=())
+        for pair, chunk in _answered(sorted(held_out, key=lambda pair: pair.path), tree.store)
+        if chunk is not None
+    ]
+
+
+def _answered(pairs: Iterable[Pair], store: Store) -> Iterator[tuple[Pair, Chunk | None]]:
+    """*pairs*, in the order of their paths, with the chunks that answer them."""
+    for path, own in groupby(pairs, key=lambda pair: pair.path):
+        chunks = store.chunks_of(path)
+        yield from ((pair, answering(pair, chunks)) for pair in own)
 
 
 def accepted(memory: Memory, feedback: Sequence[Feedback]) -> tuple[list[Example], int]:
