@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def test_a_question_is_answered_by_cards_that_say_why(page: Page, server: Served
     ]
     widths = page.run("[...document.querySelectorAll('.bar-fill')].map(e => e.getBoundingClientRect().width)")
     assert len(widths) == 20 and max(widths) > 100
+    assert "This is it" not in page.text(".hit footer")  # nothing is kept unless a setting says so
     assert page.count(".code .t-keyword") and page.count(".code mark")
     shown = page.run("document.querySelector('.hit .line').dataset.number")
     assert first["first_line"] <= int(shown) <= first["last_line"]
@@ -144,6 +146,21 @@ def test_what_an_answer_does_not_rest_on_is_shown(browser: Browser, server: Serv
         assert "/no/such/model" in page.text(".degraded")
         assert "complete" not in page.text(".summary")
         assert page.complaints == []
+
+
+def test_the_right_result_is_kept_where_a_setting_says_so(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path, feedback=True) as server:
+        server.memory.repositories.add("x", {"a.py": "def alpha():\n    return 1\n", "b.py": "def alpha_two(): ...\n"})
+        with browser.page(f"{server.url}/#/search?q=alpha") as page:
+            page.until(FOUND)
+            page.press("j")
+            page.press("j")
+            chosen = page.text(".hit:focus h2").split(":")[0]
+            page.press("a")
+            page.sees("✓ Kept", within=".hit:focus")
+            assert page.complaints == []
+        [kept] = map(json.loads, server.client.get("/v1/feedback").text.splitlines())
+        assert kept["query"] == "alpha" and chosen in json.dumps(kept)
 
 
 def test_the_key_is_asked_for_and_stays_in_the_tab(browser: Browser, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ class Session:
     folders: list[str]  # that may be indexed by their path, with all below them
     tree: str | None  # the folder whose index this is; None of a server of repositories
     reranker: bool  # whether hits can be read again by one
+    feedback: bool  # whether the caller may say which hit was the right one
     languages: list[str]  # of what is indexed; for a key that is confined, all that there are
     note_kinds: list[str]
     relations: list[str]
@@ -80,6 +81,7 @@ class PlaygroundRoutes:
             folders=list(self._settings.index_roots) if may_name_folders else [],
             tree=str(trees[0].root) if trees else None,
             reranker=self._settings.reranker != "none",
+            feedback=self._settings.feedback and caller.access.includes(Access.WRITE),
             languages=sorted(held),
             note_kinds=list(NOTE_KINDS),
             relations=list(Relation),

@@ -16,6 +16,7 @@ const KEYS = [
   ["Enter", "show all of a result, or less"],
   ["c", "copy where the result is"],
   ["n", "write a note, on the page of notes"],
+  ["a", "say that this result is the right one, where that is kept"],
   ["1 – 5", "go to a page"],
   ["t", "light, dark, or as the system"],
   ["Esc", "leave a field"],

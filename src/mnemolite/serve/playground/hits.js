@@ -1,6 +1,6 @@
 // A result as a card: where it is, why it is there, and its code.
 
-import { ago, badge, h, say } from "./dom.js";
+import { ago, badge, failure, h, say } from "./dom.js";
 import { codeLines } from "./highlight.js";
 
 const SHORT = 9; // lines of a card that is not unfolded
@@ -47,11 +47,15 @@ export function bar(label, value, share, kind, text = value.toFixed(3)) {
   );
 }
 
-/** *most* is the largest contribution of all that are shown, so that bars can be compared between cards. */
-export function hitCard(hit, { most, mark, tree }) {
+/**
+ * *most* is the largest contribution of all that are shown, so that bars can be compared between cards; *accept*, where
+ * it is kept, says that this hit is the right one.
+ */
+export function hitCard(hit, { most, mark, tree, accept }) {
   const total = hit.source_code.split("\n").length;
   const all = `Show all ${total} lines`;
   const unfold = h("button", { type: "button", class: "link", "aria-expanded": "false", hidden: total <= SHORT }, all);
+  const accepted = accept && h("button", { type: "button", class: "link", onclick: () => card.accept() }, "This is it");
   const code = h("pre", { class: "code", tabindex: "0", role: "region", "aria-label": `Code of ${hit.file_path}` });
   const card = h(
     "article",
@@ -73,7 +77,14 @@ export function hitCard(hit, { most, mark, tree }) {
     ),
     why(hit, most),
     code,
-    h("footer", {}, unfold, copyButton(hit), h("a", { class: "link", href: `#/map?at=${hit.chunk_id}` }, "On the map")),
+    h(
+      "footer",
+      {},
+      unfold,
+      copyButton(hit),
+      accepted,
+      h("a", { class: "link", href: `#/map?at=${hit.chunk_id}` }, "On the map"),
+    ),
   );
   const offset = Math.max(0, hit.source_code.indexOf(hit.snippet));
   const from = hit.source_code.slice(0, offset).split("\n").length - 1;
@@ -93,6 +104,17 @@ export function hitCard(hit, { most, mark, tree }) {
     draw();
   };
   card.copy = () => copy(hit);
+  card.accept = async () => {
+    if (!accept) return;
+    accepted.disabled = true;
+    try {
+      await accept(hit);
+      accepted.textContent = "✓ Kept";
+      say("Kept: this result is the right one");
+    } catch (error) {
+      accepted.replaceWith(failure(error));
+    }
+  };
   unfold.addEventListener("click", card.toggle);
   return card;
 }

@@ -283,7 +283,10 @@ class SearchPage {
     const aside = this.state.in === "both" ? this.notes : this.list;
     aside.append(...found.map(noteCard));
     this.notes.hidden = aside !== this.notes || !found.length;
-    this.append(hits, { most, mark, tree: this.session.tree }, this.asking);
+    const { q } = this.state;
+    const shown = hits.map((hit) => hit.chunk_id);
+    const accept = this.session.feedback && ((hit) => post("/v1/feedback", { query: q, shown, chosen: hit.chunk_id }));
+    this.append(hits, { most, mark, tree: this.session.tree, accept }, this.asking);
   }
 
   /** Cards in slices, so that a thousand of them never keep the page from answering. */
@@ -324,6 +327,7 @@ class SearchPage {
       next.scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter" && event.target === cards[at]) cards[at].toggle();
     else if (event.key === "c" && at >= 0 && cards[at].copy) cards[at].copy();
+    else if (event.key === "a" && at >= 0 && cards[at].accept) cards[at].accept();
     else return false;
     return true;
   }
