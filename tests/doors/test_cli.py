@@ -308,17 +308,25 @@ def test_a_damaged_index_is_named_and_rebuild_mends_it(indexed: Path) -> None:
     assert found("validate_email", indexed)[0]["path"] == "auth/email.py"
 
 
-def test_another_model_is_refused_and_words_still_answer(indexed: Path, tmp_path: Path) -> None:
-    model = Path(shutil.copytree(SHIPPED, tmp_path / "model"))
-    manifest = json.loads((model / "model.json").read_text())
-    manifest["name"] = "other"
-    manifest["max_tokens"] = 8
-    (model / "model.json").write_text(json.dumps(manifest))
-    done = run("search", "--json", "validate_email", indexed, MNEMOLITE_EMBEDDING_MODEL=str(model))
+def test_the_model_that_made_an_index_goes_on_serving_it_while_it_is_there(indexed: Path, tmp_path: Path) -> None:
+    def model(name: str, tokens: int) -> str:
+        folder = Path(shutil.copytree(SHIPPED, tmp_path / name))
+        manifest = json.loads((folder / "model.json").read_text()) | {"name": name, "max_tokens": tokens}
+        (folder / "model.json").write_text(json.dumps(manifest))
+        return str(folder)
+
+    other, gone = model("other", 8), model("gone", 9)
+    done = run("search", "--json", "--vector-only", "validate_email", indexed, MNEMOLITE_EMBEDDING_MODEL=other)
     answer = json.loads(done.stdout)
+    assert answer["hits"][0]["ranks"].keys() == {"vector"}
+    assert "served by mnemolite-static-1 " in answer["degraded"][0]
+
+    assert run("index", "rebuild", indexed, MNEMOLITE_EMBEDDING_MODEL=gone).returncode == 0
+    answer = json.loads(run("search", "--json", "validate_email", indexed, MNEMOLITE_EMBEDDING_MODEL=other).stdout)
     assert answer["hits"][0]["path"] == "auth/email.py"
-    assert "other" in answer["degraded"][0] and "mnemolite index rebuild" in answer["degraded"][0]
-    alone = run("search", "validate_email", indexed, "--vector-only", MNEMOLITE_EMBEDDING_MODEL=str(model))
+    assert "vector" not in answer["hits"][0]["ranks"]
+    assert "vectors of gone " in answer["degraded"][0] and "mnemolite index rebuild" in answer["degraded"][0]
+    alone = run("search", "validate_email", indexed, "--vector-only", MNEMOLITE_EMBEDDING_MODEL=other)
     assert alone.returncode == 2
 
 
