@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools screenshots dashboards kills golden plans round-trip \
-  fuzz proto docs model constraints clean
+.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools screenshots dashboards deployment kills \
+  golden plans round-trip fuzz proto docs model constraints clean
 
 setup: $(VENV)/.done
 
@@ -43,9 +43,16 @@ embedder-bench: setup
 	@test -x build/fastembed/bin/python || $(PYTHON) -m venv build/fastembed
 	build/fastembed/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt fastembed==0.9.1
 	$(BIN)/python bench/embedder.py "$(MODEL)" "$(or $(TREE),src)" --peer build/fastembed/bin/python
+
 # Workers killed thirty times at random while they index 5,000 files, with and without Celery: some minutes.
 kills: setup
 	$(BIN)/python bench/kills.py
+
+# Images' commands are run, units verified, and compose's files read: by Debian's docker-compose, which needs no daemon.
+deployment: setup
+	@command -v docker-compose > /dev/null || { apt-get update -qq; \
+	  apt-get install -y -qq --no-install-recommends docker-compose; }
+	$(BIN)/pytest -rs tests/doors/test_deploy.py
 
 lint: setup
 	$(BIN)/ruff format --check .

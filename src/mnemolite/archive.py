@@ -20,6 +20,7 @@ from mnemolite.errors import Conflict, InvalidInput, StoreUnavailable
 MANIFEST = "manifest.json"
 LEVEL = 1  # of zlib: vectors hardly get smaller, and text gets small by any
 BLOCK = 1 << 20
+COUNTED = ("notes", "events", "feedback", "documents", "chunks", "jobs")  # tables, where there are
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, ValueError, RuntimeError, MsgspecError)
 
 

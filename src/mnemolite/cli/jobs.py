@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,14 +41,14 @@ def worker_command(at_once: int, host: str, port: int | None) -> None:
     settings = Settings.load()
     log_json()
     ram.share_heap()
+    ending = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):  # of a queue until Celery has its own
+        signal.signal(each, lambda *_: sys.exit() if settings.broker_url else ending.set())
     if port is not None:
         _tell(host, port)
     if settings.broker_url:
         work_by_queue(settings, lambda: hand(settings), at_once)
         return
-    ending = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: ending.set())
     with open_server(settings) as memory:
         workers = Workers(memory.indexing, at_once)
         workers.start()

@@ -12,14 +12,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from mnemolite.archive import Part
+from mnemolite.archive import COUNTED, Part
 from mnemolite.errors import NotFound, StoreUnavailable
 from mnemolite.stores.postgres_connection import PRIMARY, SCHEMA, VERSION_TABLE, Connection, connect, label
 from mnemolite.stores.postgres_connection import schema_version as version_of
 from mnemolite.stores.postgres_schema import expected
 
 WAIT_SECONDS = 10.0
-COUNTED = ("notes", "events", "documents", "chunks", "jobs")
 SEQUENCES = ("document_ids", "chunk_ids")
 _FIND = """
     SELECT n.nspname, c.relname, CASE c.relkind WHEN 'r' THEN 'TABLE' ELSE 'SEQUENCE' END

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import apsw
 
-from mnemolite.archive import Part
+from mnemolite.archive import COUNTED, Part
 from mnemolite.errors import Conflict, StoreUnavailable
 from mnemolite.stores.lock import WriterLock
 from mnemolite.stores.sqlite_connection import fetch
 from mnemolite.stores.sqlite_schema import stored_version
-
-COUNTED = ("notes", "events", "documents", "chunks", "jobs")
 
 
 class SqliteFile:
