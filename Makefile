@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load embedder-bench test lint browser browser-tools screenshots dashboards deployment kills \
+.PHONY: setup demo serve-demo load soak embedder-bench test lint browser browser-tools screenshots dashboards deployment kills \
   golden plans round-trip fuzz proto docs model constraints clean
 
 setup: $(VENV)/.done
@@ -29,7 +29,12 @@ serve-demo: setup
 # A hundred users on a server with PostgreSQL and Redis, all of it here: two minutes.
 load: setup
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[load]'
-	$(BIN)/python bench/load.py src
+	mkdir -p build && $(BIN)/python bench/load.py src --html build/load.html
+
+# All parts at once for twenty minutes: what they hold of the machine must not grow.
+soak: setup
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[load]'
+	mkdir -p build && $(BIN)/python bench/load.py src --all --watch --seconds 1200 --users 20 --html build/soak.html
 
 # The alerts against made-up series, and each query of the dashboard against a real Prometheus: Debian's, and Ubuntu's.
 dashboards: setup
