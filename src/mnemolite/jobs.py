@@ -89,7 +89,7 @@ class Claim:
     number: int
     kind: TaskKind
     batch: Batch
-    attempts: int  # this one included
+    attempts: int  # at it and at its files, this one included: above 1, some of them may have been stored
     token: str  # of this claim: a later one of the same task has another
 
 

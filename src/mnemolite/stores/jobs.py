@@ -261,7 +261,9 @@ class JobTables:
             [(errors,)] = tell("SELECT errors FROM jobs WHERE number = :job", job=number)
             named = {path: error for path, error in json.loads(errors).items() if path not in set_aside}
             tell(
-                "UPDATE job_tasks SET state = 'waiting', attempts = 0, run_at = 0, sent_at = NULL WHERE job = :job",
+                "UPDATE job_tasks SET state = 'waiting', run_at = 0, sent_at = NULL,"
+                " attempts = CASE WHEN attempts > 0 THEN :tried ELSE 0 END WHERE job = :job",
+                tried=ATTEMPTS,
                 job=number,
             )
             tell(
@@ -353,7 +355,7 @@ class JobTables:
         )
         key = {"job": job, "number": number}
         files = json.loads(paths)
-        if attempts < ATTEMPTS:
+        if attempts % ATTEMPTS:
             tell(
                 "UPDATE job_tasks SET state = 'waiting', run_at = 0, sent_at = NULL, token = ''"
                 " WHERE job = :job AND number = :number",
@@ -363,7 +365,7 @@ class JobTables:
             self._end(tell, job, JobState.FAILURE, f"{reason}, {attempts} times")
         elif len(files) > 1:
             tell("DELETE FROM job_tasks WHERE job = :job AND number = :number", **key)
-            _add(tell, job, TaskKind.FILES, Batch(tuple(files), _unpacked(contents)).each())
+            _add(tell, job, TaskKind.FILES, Batch(tuple(files), _unpacked(contents)).each(), attempts)
         else:
             tell("UPDATE job_tasks SET state = 'failed', token = '' WHERE job = :job AND number = :number", **key)
             _count(tell, job, 1, 0, {files[0]: f"set aside after {attempts} attempts: {reason}"})
@@ -428,15 +430,16 @@ def _numbered(tell: Tell, id: str) -> tuple[int, JobState]:
     return rows[0][0], JobState(rows[0][1])
 
 
-def _add(tell: Tell, job: int, kind: TaskKind, batches: Iterable[Batch]) -> int:
-    """Gives the number of their files."""
+def _add(tell: Tell, job: int, kind: TaskKind, batches: Iterable[Batch], attempts: int = 0) -> int:
+    """Gives the number of their files; *attempts* have been made at them already."""
     [(last,)] = tell("SELECT coalesce(max(number), 0) FROM job_tasks WHERE job = :job", job=job)
     files = 0
     for number, batch in enumerate(batches, last + 1):
         files += len(batch.paths)
         tell(
             "INSERT INTO job_tasks (job, number, kind, paths, contents, state, attempts, run_at, worker, token,"
-            " lease_until) VALUES (:job, :number, :kind, :paths, :contents, 'waiting', 0, 0, '', '', 0)",
+            " lease_until) VALUES (:job, :number, :kind, :paths, :contents, 'waiting', :attempts, 0, '', '', 0)",
+            attempts=attempts,
             job=job,
             number=number,
             kind=str(kind),
