@@ -199,8 +199,9 @@ def test_a_tree_is_asked_what_it_says_of_itself_by_search_by_words_and_by_grep(
     whole, words, grep = json.loads(capsys.readouterr().out)
     assert (whole["way"], words["way"], "grep" in grep["way"]) == ("search", "words alone (BM25)", True)
     for row in (whole, words, grep):
-        for mean, low, high in (row["recall"], row["ndcg"], row["tokens"]):
+        for mean, low, high in (row["file"], row["recall"], row["ndcg"], row["tokens"]):
             assert 0 <= low <= mean <= high
+        assert row["file"][0] >= row["recall"][0]
         assert row["recall"][0] >= row["ndcg"][0] > 0
     svg = ElementTree.parse(tmp_path / "own.svg").getroot()
     written = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
@@ -223,4 +224,4 @@ def test_grep_puts_files_with_most_of_the_words_first(tmp_path: Path) -> None:
     without_ripgrep.program = ""
     assert list(without_ripgrep.files(asked)) == ["sub/b.py", "a.py"]
     question = held_out.Question(text=asked, relation="", path="a.py", first_line=1, last_line=1)
-    assert grep.answer(question) == held_out.Answer(2, (len(texts["sub/b.py"]) + len(texts["a.py"])) / 4)
+    assert grep.answer(question) == held_out.Answer(2, (len(texts["sub/b.py"]) + len(texts["a.py"])) / 4, True)

@@ -116,11 +116,11 @@ def _ask_of_itself(path: str, most: int, plot: Path | None, *, as_json: bool) ->
         click.echo(json.dumps([asdict(row) for row in rows(found)]))
     else:
         click.echo(f"{found.title} ({', '.join(f'{k} {n}' for k, n in found.kinds)})")
-        click.echo(f"{'':48}{'recall@10':>20}{'nDCG@10':>20}{'tokens to the answer':>24}")
+        click.echo(f"{'':40}{'its file@10':>19}{'recall@10':>19}{'nDCG@10':>19}{'tokens to the answer':>28}")
         for row in rows(found):
-            figures = (f"{mean:.3f} ({low:.2f}-{high:.2f})" for mean, low, high in (row.recall, row.ndcg))
+            figures = (f"{mean:.3f} ({low:.2f}-{high:.2f})" for mean, low, high in (row.file, row.recall, row.ndcg))
             tokens = "{:,.0f} ({:,.0f}-{:,.0f})".format(*row.tokens)
-            click.echo(f"{row.way:48}" + "".join(f"{each:>20}" for each in figures) + f"{tokens:>24}")
+            click.echo(f"{row.way:40}" + "".join(f"{each:>19}" for each in figures) + f"{tokens:>28}")
     if plot is not None:
         plot.write_text(draw(found), "utf-8")
     return 0

@@ -13,6 +13,12 @@ from mnemolite.lab.held_out import LEXICAL, WHOLE, Answer, ask, copies
 from mnemolite.lab.plot import Bar, bars
 from mnemolite.settings import Settings
 
+TITLES = {
+    "file": "right file among the first ten",
+    "recall": "recall@10",
+    "ndcg": "nDCG@10",
+    "tokens": "tokens read up to the answer (less is better)",
+}
 Figure = tuple[float, float, float]  # a mean, and its 95 % interval
 
 
@@ -26,6 +32,7 @@ class Contest:
 @dataclass(frozen=True)
 class Row:
     way: str
+    file: Figure  # share of questions with anything of the right file among the first ten
     recall: Figure
     ndcg: Figure
     tokens: Figure  # read up to the answer; 32,000 where it is not found
@@ -45,6 +52,7 @@ def rows(found: Contest) -> list[Row]:
     return [
         Row(
             way,
+            _figure([float(answer.file) for answer in answers]),
             _figure([answer.recall for answer in answers]),
             _figure([answer.ndcg for answer in answers]),
             _figure([answer.tokens for answer in answers]),
@@ -56,12 +64,11 @@ def rows(found: Contest) -> list[Row]:
 def draw(found: Contest) -> str:
     """As SVG."""
     drawn = []
-    for name in ("recall", "ndcg", "tokens"):
-        title = {"recall": "recall@10", "ndcg": "nDCG@10", "tokens": "tokens read up to the answer (less is better)"}
+    for name, title in TITLES.items():
         for row in rows(found):
             mean, low, high = getattr(row, name)
             shown = f"{mean:,.0f}" if name == "tokens" else f"{mean:.3f}"
-            drawn.append(Bar(title[name], row.way, mean, low, high, shown))
+            drawn.append(Bar(title, row.way, mean, low, high, shown))
     return bars(found.title, drawn)
 
 

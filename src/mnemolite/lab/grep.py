@@ -35,8 +35,8 @@ class Grep:
         for rank, path in enumerate(self.files(question.text)[:K], 1):
             read += len(self._texts[path]) / 4
             if path == question.path:
-                return Answer(rank, read)
-        return Answer(None, UNANSWERED)
+                return Answer(rank, read, True)
+        return Answer(None, UNANSWERED, False)
 
     def files(self, text: str) -> Sequence[str]:
         """Those with the most of the words first; of as many, those with the most matches, then the shorter."""

@@ -71,6 +71,7 @@ class Copy:
 class Answer:
     rank: int | None  # of the first right hit; None when it is not among the first K
     tokens: float  # of what is read up to it, a token being four characters
+    file: bool  # whether anything of the right file is among the first K
 
     @property
     def recall(self) -> float:
@@ -128,8 +129,8 @@ def _answer(question: Question, chunks: Sequence[Chunk]) -> Answer:
     for rank, chunk in enumerate(chunks, 1):
         read += len(chunk.text) / 4
         if question.is_answered_by(chunk):
-            return Answer(rank, read)
-    return Answer(None, UNANSWERED)
+            return Answer(rank, read, True)
+    return Answer(None, UNANSWERED, any(chunk.path == question.path for chunk in chunks))
 
 
 # Making a copy

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, ROW, LEFT, RIGHT, TOP = 760, 22, 250, 90, 34  # pixels
+WIDTH, ROW, LEFT, RIGHT, TOP = 800, 22, 290, 90, 34  # pixels
 COLOURS = ("#2f6f9f", "#c1742c", "#7a7a7a", "#5b8c3a")
 
 
