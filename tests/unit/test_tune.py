@@ -167,6 +167,8 @@ def test_a_model_is_compared_with_the_one_in_use_and_used_only_when_it_is_better
                 mnemolite("train", "use", tuned, project)
     mnemolite("train", "use", tuned, project, "--force")
     assert "as you say" in capsys.readouterr().out
+    with open_memory(project, create=False) as memory:  # and back, for the tests that follow
+        memory.spaces.switch()
     monkeypatch.setenv("MNEMOLITE_EMBEDDING_MODEL", str(tuned))
     with pytest.raises(InvalidInput, match="against, another model"):
         mnemolite("train", "use", tuned, project)
