@@ -60,17 +60,19 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+STUCK_SECONDS = 180.0  # rather than a test without end
+
+
 def until(memory: Memory, job: Job, true: Callable[[Job], bool]) -> Job:
+    stuck = time.monotonic() + STUCK_SECONDS
     while not true(now := memory.indexing.get(job.id)):
-        assert not now.state.is_final, now
+        assert not now.state.is_final and time.monotonic() < stuck, now
         time.sleep(0.02)
     return now
 
 
 def ended(memory: Memory, job: Job) -> Job:
-    while not (now := memory.indexing.get(job.id)).state.is_final:
-        time.sleep(0.05)
-    return now
+    return until(memory, job, lambda now: now.state.is_final)
 
 
 def assert_whole(memory: Memory, job: Job) -> None:

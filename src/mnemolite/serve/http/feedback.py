@@ -15,6 +15,7 @@ from mnemolite.serve.http.wire import QueryText, reply, request
 from mnemolite.serve.security import Caller
 
 MOST_SHOWN = 1000
+LINES = "application/x-ndjson"
 
 ChunkId = Annotated[str, Field(pattern=r"^[0-9]{1,18}$", description="As a search gives it.")]
 
@@ -37,7 +38,13 @@ class FeedbackRoutes:
         router = APIRouter(prefix="/v1/feedback", tags=["feedback"], responses=documented(MISSING, BUSY))
         add = router.add_api_route
         add("", self.give, methods=["POST"], status_code=201, summary="Say which hit was chosen", response_model=Any)
-        add("", self.export, summary="All of it, JSON Lines, the oldest first", response_model=Any)
+        add(
+            "",
+            self.export,
+            summary="All of it, JSON Lines, the oldest first",
+            response_class=Response,
+            responses={200: {"content": {LINES: {"schema": {"type": "string"}}}}},
+        )
         add("", self.clear, methods=["DELETE"], summary="Delete all of it", response_model=Any)
         return router
 
@@ -54,7 +61,7 @@ class FeedbackRoutes:
     def export(self, caller: Annotated[Caller, Depends(admin)]) -> Response:
         """As `mnemolite train mine --accepted` reads it."""
         _of_all(caller)
-        return Response(self._memory.feedback.export(), media_type="application/x-ndjson")
+        return Response(self._memory.feedback.export(), media_type=LINES)
 
     def clear(self, caller: Annotated[Caller, Depends(admin)]) -> Response:
         _of_all(caller)
