@@ -65,8 +65,11 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# In several processes, for what one has loaded counts against the budget of memory of the next.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest tests/browser tests/contract
+	$(BIN)/pytest tests/doors
+	$(BIN)/pytest tests/faults tests/golden tests/unit
 
 # The page in a real browser; where there is none, `make test` skips these tests and says so.
 browser: setup

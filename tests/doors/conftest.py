@@ -63,6 +63,7 @@ def served(folder: Path, **settings: Any) -> Iterator[Served]:
         "rate_per_minute": 0,
         "preload_seconds": 0.0,
         "workers": 1,
+        "ram_budget_mb": 100_000,  # the process of the tests holds more than a server's
         **settings,
     }
     memory = open_server(structs.replace(Settings(), **options))

@@ -12,7 +12,6 @@ from mnemolite.embedders.static import SHIPPED
 from .conftest import Serve, Served
 
 HYBRID = "/v1/code/search/hybrid"
-BUDGET = 100_000  # MB: the process of the tests holds more than a server's
 FILES = [{"path": "a.py", "content": "def alpha(): ...\n"}]
 
 
@@ -31,7 +30,7 @@ def test_from_one_model_to_another_without_a_break(serve: Serve, tmp_path: Path)
         [space] = server.get("/v1/spaces")["spaces"]
         assert (space["state"], space["missing"], space["configured"]) == ("active", 0, True)
     other = model(tmp_path / "other", "other-model", 512)
-    with serve(embedding_model=str(other), ram_budget_mb=BUDGET) as server:
+    with serve(embedding_model=str(other)) as server:
 
         def found() -> list[str]:
             reply = server.post(HYBRID, {"query": "alpha"})
@@ -82,10 +81,10 @@ def wait(server: Served) -> list[dict[str, Any]]:
 
 def test_what_a_model_made_that_is_gone_is_found_by_words_until_it_is_made_again(serve: Serve, tmp_path: Path) -> None:
     gone = model(tmp_path / "gone", "gone-model", 256)
-    with serve(embedding_model=str(gone), ram_budget_mb=BUDGET) as server:
+    with serve(embedding_model=str(gone)) as server:
         server.post("/v1/code/index", {"repository": "r", "files": FILES}, 201)
     other = model(tmp_path / "other", "other-model", 512)
-    with serve(embedding_model=str(other), ram_budget_mb=BUDGET) as server:
+    with serve(embedding_model=str(other)) as server:
         ready = server.get("/ready")
         assert ready["status"] == "degraded"
         assert "made by gone-model: run 'mnemolite spaces build'" in ready["models"]["other-model"]

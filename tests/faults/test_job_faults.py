@@ -34,7 +34,13 @@ def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., 
     """Settings for this process and those it starts."""
 
     def configured(**settings: object) -> Settings:
-        given = {"data_dir": tmp_path / "data", "workers": 1, "job_lease_seconds": 1.5, **settings}
+        given = {
+            "data_dir": tmp_path / "data",
+            "workers": 1,
+            "job_lease_seconds": 1.5,
+            "ram_budget_mb": 100_000,  # the process of the tests holds more than a server's
+            **settings,
+        }
         for name, value in given.items():
             monkeypatch.setenv(f"MNEMOLITE_{name.upper()}", str(value))
         return Settings.load()

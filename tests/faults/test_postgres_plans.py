@@ -57,11 +57,14 @@ class Explained(Database):
         with super().reading() as connection:
             yield _Asked(connection, self.nodes)
 
+    searching = reading
+
 
 class _Asked:
     def __init__(self, connection: Connection, nodes: list[dict[str, Any]]) -> None:
         self._connection = connection
         self._nodes = nodes
+        self.info = connection.info
 
     def execute(self, sql: str, parameters: Any = None, **more: Any) -> Any:
         [[[plan]]] = self._connection.execute(f"EXPLAIN (FORMAT JSON) {sql}", parameters)
