@@ -135,7 +135,7 @@ def test_celery_goes_on_after_a_process_of_its_was_killed_and_redis_has_forgotte
 
 
 def test_a_database_that_is_restarted_makes_a_job_wait(configure: Callable[..., Settings]) -> None:
-    with local_postgres() as server:
+    with local_postgres({}) as server:  # which forgets nothing that it said was stored
         Schema(server.url()).upgrade()
         with open_server(configure(database_url=server.url(), database_wait_seconds=1)) as memory:
             job = memory.indexing.submit("r", files=FILES)
