@@ -31,6 +31,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
             *map(str.upper, UNPREFIXED),
         ):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("MNEMOLITE_RAM_BUDGET_MB", "100000")  # the process of the tests holds more than one of ours
 
 
 @pytest.fixture(scope="session")

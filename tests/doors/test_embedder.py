@@ -44,7 +44,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     processes: list[EmbeddingProcess] = []
 
     def started(*, load: bool = True, **settings: Any) -> EmbeddingProcess:
-        process = EmbeddingProcess(structs.replace(Settings(), data_dir=str(tmp_path), **settings), "127.0.0.1", 0, 0)
+        process = EmbeddingProcess(
+            structs.replace(Settings(ram_budget_mb=100_000), data_dir=str(tmp_path), **settings), "127.0.0.1", 0, 0
+        )
         processes.append(process)
         if load:
             process.load()
@@ -66,7 +68,9 @@ def client(process: EmbeddingProcess, **more: Any) -> httpx.Client:
 def remote(process: EmbeddingProcess, **settings: Any) -> Embedder:
     """As a server has it that is configured with the service's URL."""
     url = f"grpc://localhost:{process.grpc_port}/"
-    chosen = structs.replace(Settings(), embedding_service_url=url, perf_cache_max_size=0, **settings)
+    chosen = structs.replace(
+        Settings(ram_budget_mb=100_000), embedding_service_url=url, perf_cache_max_size=0, **settings
+    )
     return open_models(chosen).embedders[0]
 
 
@@ -150,14 +154,18 @@ def test_without_a_valid_key_nobody_is_answered(start: Start, tmp_path: Path) ->
         assert health_pb2_grpc.HealthStub(opened).Check(asked, timeout=60)  # type: ignore[attr-defined]
         assert http.post("/embed", json={"inputs": "x"}).status_code == 401
     with pytest.raises(InvalidInput, match="make a key"):
-        EmbeddingProcess(structs.replace(Settings(), data_dir=str(tmp_path / "none")), "0.0.0.0", 0, 0)
+        EmbeddingProcess(
+            structs.replace(Settings(ram_budget_mb=100_000), data_dir=str(tmp_path / "none")), "0.0.0.0", 0, 0
+        )
 
 
 def test_with_a_certificate_both_doors_speak_tls(start: Start, tmp_path: Path) -> None:
     key, certificate = write_certificate(tmp_path)
     process = start(embedder_tls_key=str(key), embedder_tls_certificate=str(certificate))
     url = f"grpcs://localhost:{process.grpc_port}"
-    settings = structs.replace(Settings(), embedding_service_url=url, embedding_service_ca=str(certificate))
+    settings = structs.replace(
+        Settings(ram_budget_mb=100_000), embedding_service_url=url, embedding_service_ca=str(certificate)
+    )
     assert open_models(settings).embed("retry").any()
     with pytest.raises(EmbedderUnavailable, match="does not answer"):
         open_models(structs.replace(settings, embedding_service_ca="")).embed("retry")
@@ -184,7 +192,7 @@ def test_two_models_are_served_by_one_process_each_to_its_domain(start: Start, t
     models = {"text_embedding_model": str(SHIPPED), "code_embedding_model": str(other)}
     process = start(**models)
     url = f"grpc://127.0.0.1:{process.grpc_port}"
-    memory = open_models(structs.replace(Settings(), embedding_service_url=url, **models))
+    memory = open_models(structs.replace(Settings(ram_budget_mb=100_000), embedding_service_url=url, **models))
     assert [(each.space.domain, each.space.model) for each in memory.embedders] == [
         (Domain.TEXT, "mnemolite-static-1"),
         (Domain.CODE, "short-sighted"),

@@ -103,7 +103,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, corpus: dict[str, list[Ind
         servers = list(threads.map(started.enter_context, contexts))
         coordinator, *others = (server.url() for server in servers)
         settings = structs.replace(
-            Settings(),
+            Settings(ram_budget_mb=100_000),
             database_url=coordinator,
             database_shards=" ".join(f"s{number}={url}" for number, url in enumerate(others)),
             database_wait_seconds=1.0,
@@ -156,7 +156,7 @@ def test_rankings_are_those_of_a_single_server(
     cluster: Cluster, corpus: dict[str, list[Indexed]], empty_database: Callable[[], str]
 ) -> None:
     overlaps, first = [], 0
-    with open_server(structs.replace(Settings(), database_url=empty_database())) as single:
+    with open_server(structs.replace(Settings(ram_budget_mb=100_000), database_url=empty_database())) as single:
         single.repositories.store.put([item for items in corpus.values() for item in items])
         for text in CASES:
             one = single.search(Query(text=text), freshness="skip", notes=0)

@@ -82,7 +82,7 @@ class Service:
 
     def __init__(self, folder: Path, *, batch_tokens: int = 1000, queue_tokens: int = 250, requests: int = 20) -> None:
         self.settings = structs.replace(
-            Settings(), data_dir=str(folder), embedder_requests=requests, perf_cache_max_size=0
+            Settings(ram_budget_mb=100_000), data_dir=str(folder), embedder_requests=requests, perf_cache_max_size=0
         )
         registry = CollectorRegistry()
 
@@ -350,7 +350,7 @@ def test_one_that_is_killed_within_a_batch_and_comes_back_costs_an_index_nothing
         write(tmp_path / name, 200)
     expected = indexed(tmp_path / "here")
     with LocalEmbedder() as service, ThreadPoolExecutor(1) as pool:
-        settings = structs.replace(Settings(), embedding_service_url=service.url)
+        settings = structs.replace(Settings(ram_budget_mb=100_000), embedding_service_url=service.url)
         assert open_models(settings).embedders[0].space == StaticEmbedder().space
         with service.paused():
             done = pool.submit(indexed, tmp_path / "there", embedding_service_url=service.url)
@@ -370,7 +370,9 @@ def test_an_index_whose_service_never_comes_back_says_so_and_goes_on_later(tmp_p
     url = f"grpc://127.0.0.1:{port}"
     with pytest.raises(EmbedderUnavailable, match="does not answer: Connection refused"):
         indexed(tmp_path / "tree", embedding_service_url=url)
-    service = EmbeddingProcess(structs.replace(Settings(), data_dir=str(tmp_path)), "127.0.0.1", 0, port)
+    service = EmbeddingProcess(
+        structs.replace(Settings(ram_budget_mb=100_000), data_dir=str(tmp_path)), "127.0.0.1", 0, port
+    )
     try:
         assert len(indexed(tmp_path / "tree", embedding_service_url=url, embedding_service_seconds=9.0)) == 20
     finally:
@@ -379,7 +381,7 @@ def test_an_index_whose_service_never_comes_back_says_so_and_goes_on_later(tmp_p
 
 def test_of_several_addresses_those_that_answer_are_asked(tmp_path: Path) -> None:
     here = StaticEmbedder().embed(["retry"], Role.QUERY)
-    near = EmbeddingProcess(structs.replace(Settings(), data_dir=str(tmp_path)), "127.0.0.1", 0, 0)
+    near = EmbeddingProcess(structs.replace(Settings(ram_budget_mb=100_000), data_dir=str(tmp_path)), "127.0.0.1", 0, 0)
     try:
         with LocalEmbedder() as far:
             urls = [f"grpc://127.0.0.1:{near.grpc_port}", far.url, LocalEmbedder().url]

@@ -160,7 +160,9 @@ def test_a_model_is_compared_with_the_one_in_use_and_used_only_when_it_is_better
         if used:
             mnemolite("train", "use", tuned, project)
             assert f"MNEMOLITE_EMBEDDING_MODEL={tuned}" in capsys.readouterr().err
-            with open_memory(project, settings=judge.using(Settings(), tuned), create=False) as memory:
+            with open_memory(
+                project, settings=judge.using(Settings(ram_budget_mb=100_000), tuned), create=False
+            ) as memory:
                 assert [(v.model, v.state) for v in memory.spaces.views() if v.configured] == [("own-1", "active")]
         else:
             with pytest.raises(Conflict, match="is not used"):
