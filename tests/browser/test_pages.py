@@ -146,7 +146,7 @@ def test_a_note_is_written_changed_linked_removed_and_brought_back(browser: Brow
 
 
 def test_the_status_page_shows_what_the_metrics_say(browser: Browser, tmp_path: Path) -> None:
-    with served(tmp_path) as server:
+    with served(tmp_path, ram_budget_mb=900) as server:
         server.memory.repositories.add("x", {"a.py": "def alpha():\n    return 1\n"})
         for query in ("alpha", "beta", "alpha"):
             server.post("/v1/code/search/hybrid", {"query": query})
