@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from mnemolite.embedders.lazy import LazyEmbedder
 from mnemolite.embedders.static import SHIPPED, StaticEmbedder, read_manifest
@@ -176,7 +177,8 @@ def test_only_a_slow_model_is_announced(slow: bool, caplog: pytest.LogCaptureFix
 
 
 def test_memories_of_a_process_share_a_model(tree: Path) -> None:
-    with open_memory(tree) as one, open_memory(tree) as other, open_models(Settings(perf_cache_max_size=0)) as bare:
+    uncached = structs.replace(Settings.load(tree), perf_cache_max_size=0)
+    with open_memory(tree) as one, open_memory(tree) as other, open_models(uncached) as bare:
         [first], [second], [third] = one.embedders, other.embedders, bare.embedders
         assert first.embedder is second.embedder is third  # type: ignore[attr-defined]
 
