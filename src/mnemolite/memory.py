@@ -90,7 +90,7 @@ class Memory:
         self,
         trees: Sequence[Tree],
         index: Index,
-        embedders: Sequence[Embedder],
+        models: Models,
         settings: Settings,
         reranker: Reranker | None = None,
         open_records: Callable[[bool], Records | None] = lambda create: None,
@@ -98,10 +98,8 @@ class Memory:
         *,
         repositories: Repositories | None = None,
         indexing: Indexing | None = None,
-        find_model: Callable[[Space], Embedder | None] = lambda _: None,
     ) -> None:
         """
-        *embedders* are the configured ones; *find_model* gives others at hand, by the space of their vectors.
         *open_records* is called when notes or events are first needed; True asks to make what is not there. *open_code*
         is called when a memory of no tree needs the one that notes point into. *repositories*, of a server, are what
         *index* holds, and *indexing* the jobs that bring them up to date.
@@ -115,7 +113,7 @@ class Memory:
         self._opening = threading.Lock()
         self._trees = tuple(trees)
         self._index = index
-        self._models = Models(tuple(embedders), find_model)
+        self._models = models
         self._spaces: Spaces | None = None
         self._settings = settings
         self._reranker = reranker

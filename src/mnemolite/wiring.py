@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
@@ -56,7 +56,7 @@ def open_tree(root: Path, *, settings: Settings | None = None, create: bool = Fa
     tree = _tree(root, settings, create=create)
     models = _models(settings)
     records = _records(settings, models, project_of(root, settings))
-    return Memory([tree], tree.store, models.configured, settings, _reranker(settings), records, find_model=models.find)
+    return Memory([tree], tree.store, models, settings, _reranker(settings), records)
 
 
 def open_notes(
@@ -80,9 +80,9 @@ def open_notes(
         if root is None:
             return None
         tree = _tree(root, settings)
-        return Memory([tree], tree.store, models.configured, settings, find_model=models.find)
+        return Memory([tree], tree.store, models, settings)
 
-    return Memory([], FederatedIndex([]), models.configured, settings, _reranker(settings), records, code)
+    return Memory([], FederatedIndex([]), models, settings, _reranker(settings), records, code)
 
 
 def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None) -> Memory:
@@ -108,15 +108,7 @@ def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None
     models = _models(settings)
     projects = [project_of(tree_folder(path), settings) for path in paths]
     records = _records(settings, models, *projects)
-    return Memory(
-        tuple(trees.values()),
-        index,
-        models.configured,
-        settings,
-        _reranker(settings),
-        records,
-        find_model=models.find,
-    )
+    return Memory(tuple(trees.values()), index, models, settings, _reranker(settings), records)
 
 
 def open_server(settings: Settings) -> Memory:
@@ -133,13 +125,12 @@ def open_server(settings: Settings) -> Memory:
     return Memory(
         (),
         store,
-        models.configured,
+        models,
         settings,
         _reranker(settings),
         _records(settings, models, everywhere=True),
         repositories=repositories,
         indexing=_indexing(settings, repositories, job_store(settings)),
-        find_model=models.find,
     )
 
 
@@ -198,13 +189,12 @@ def open_browsed(path: str | Path) -> Memory:
     return Memory(
         [tree],
         tree.store,
-        models.configured,
+        models,
         settings,
         _reranker(settings),
         _records(settings, models, everywhere=True),
         repositories=repositories,
         indexing=_indexing(settings, repositories, jobs),
-        find_model=models.find,
     )
 
 
@@ -284,11 +274,10 @@ def _records(
             return None
         from mnemolite.notebook import Notebook
 
-        store, note_store, open_events = kept
         weights = list_weights(settings)
         notes = Notebook(
-            store,
-            note_store,
+            kept.documents,
+            kept.notes,
             embedders,
             weights,
             projects=projects,
@@ -300,21 +289,36 @@ def _records(
         def open_log() -> EventLog:
             from mnemolite.event_log import EventLog
 
-            return EventLog(store, open_events(), embedders, weights)
+            return EventLog(kept.documents, kept.events(), embedders, weights)
 
-        return Records(notes, cache(open_log), lambda: feedback_store(store, settings))
+        return Records(notes, cache(open_log), kept.feedback)
 
     return opened
 
 
-def record_stores(settings: Settings, *, create: bool) -> tuple[Store, NoteStore, Callable[[], EventStore]] | None:
-    """The store of the documents of notes and events, and these; None when there are none, unless *create*."""
+class RecordTables(NamedTuple):
+    """Of notes, events and feedback; the last two are opened once they are asked for."""
+
+    documents: Store  # of notes and events
+    notes: NoteStore
+    events: Callable[[], EventStore]
+    feedback: Callable[[], FeedbackStore]
+
+
+def record_stores(settings: Settings, *, create: bool) -> RecordTables | None:
+    """None when there are none, unless *create*."""
     if settings.database_url:
         from mnemolite.stores.postgres_events import PostgresEvents
         from mnemolite.stores.postgres_notes import PostgresNotes
 
         shared = wiring_postgres.records(settings)
-        return shared, PostgresNotes(shared), lambda: PostgresEvents(shared)
+
+        def postgres_feedback() -> FeedbackStore:
+            from mnemolite.stores.postgres_feedback import PostgresFeedback
+
+            return PostgresFeedback(shared.database)
+
+        return RecordTables(shared, PostgresNotes(shared), lambda: PostgresEvents(shared), postgres_feedback)
     file = Path(settings.data_dir or Settings.load().data_dir) / NOTES
     if not create and not file.is_file():
         return None
@@ -330,25 +334,17 @@ def record_stores(settings: Settings, *, create: bool) -> tuple[Store, NoteStore
         damage_advice="move it away and import the last 'note export' or backup of it",
     )
 
-    def open_events() -> EventStore:
+    def sqlite_events() -> EventStore:
         from mnemolite.stores.sqlite_events import SqliteEvents
 
         return SqliteEvents(store.database)
 
-    return store, SqliteNotes(store.database), open_events
+    def sqlite_feedback() -> FeedbackStore:
+        from mnemolite.stores.sqlite_feedback import SqliteFeedback
 
+        return SqliteFeedback(store.database)
 
-def feedback_store(store: Store, settings: Settings) -> FeedbackStore:
-    """In the database of *store*, which has the documents of notes and events."""
-    if settings.database_url:
-        from mnemolite.stores.postgres_feedback import PostgresFeedback
-
-        return PostgresFeedback(wiring_postgres.database(settings))
-    from mnemolite.stores.sqlite import SqliteStore
-    from mnemolite.stores.sqlite_feedback import SqliteFeedback
-
-    assert isinstance(store, SqliteStore)
-    return SqliteFeedback(store.database)
+    return RecordTables(store, SqliteNotes(store.database), sqlite_events, sqlite_feedback)
 
 
 def find_root(folder: Path, settings: Settings | None = None) -> Path | None:
@@ -447,8 +443,8 @@ def open_models(
     shared with others is worth asking.
     """
     settings = settings or Settings.load(Path.cwd())
-    embedders = [wrap(embedder) for embedder in _models(settings, serving=serving).configured]
-    return Memory([], FederatedIndex([]), embedders, settings)
+    embedders = tuple(wrap(embedder) for embedder in _models(settings, serving=serving).configured)
+    return Memory([], FederatedIndex([]), Models(embedders), settings)
 
 
 def _make_folder(folder: Path) -> None:

@@ -57,9 +57,8 @@ def memory(tree: Tree, *embedders: HashingEmbedder) -> Memory:
     return Memory(
         [tree],
         tree.store,
-        embedders or (OLD,),
+        Models(embedders or (OLD,), lambda space: OLD if space == OLD.space else None),
         Settings(workers=1, fresh_seconds=0),
-        find_model=lambda space: OLD if space == OLD.space else None,
     )
 
 
@@ -102,7 +101,7 @@ def test_a_build_that_is_killed_goes_on_while_searches_do(indexed: Tree, tmp_pat
 
 
 def test_what_a_model_made_that_is_gone_is_not_added_to(indexed: Tree) -> None:
-    other = Memory([indexed], indexed.store, NEW, Settings(workers=1))
+    other = Memory([indexed], indexed.store, Models(NEW), Settings(workers=1))
     with pytest.raises(
         SpaceMismatch, match=r"vectors of old .* not at hand; the model is now new prose .*spaces build"
     ):

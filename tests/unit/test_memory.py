@@ -21,6 +21,7 @@ from mnemolite.lab.onnx_export import export
 from mnemolite.lab.random_model import write_bert
 from mnemolite.memory import Memory, Tree
 from mnemolite.settings import Settings
+from mnemolite.spaces import Models
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.types import Domain, Kind, Query, Role, Scope, Text
 from mnemolite.wiring import open_memory
@@ -52,7 +53,7 @@ def memory(tree: Path, embedder: Counting) -> Iterator[Memory]:
     for file in tree.rglob("*"):
         os.utime(file, (1, 1))  # long ago, so that no file may still be being written
     store = SqliteStore(None)
-    with Memory([Tree(tree, store)], store, [embedder], Settings(workers=1, fresh_seconds=0)) as memory:
+    with Memory([Tree(tree, store)], store, Models((embedder,)), Settings(workers=1, fresh_seconds=0)) as memory:
         yield memory
 
 
@@ -115,7 +116,7 @@ def test_a_folder_that_cannot_be_read_just_now_loses_nothing() -> None:
         for name in ("closed/kept.py", "gone.py"):
             (root / name).write_text("x = 1\n")
         store = SqliteStore(None)
-        with Memory([Tree(root, store)], store, [HashingEmbedder()], Settings(workers=1)) as memory:
+        with Memory([Tree(root, store)], store, Models((HashingEmbedder(),)), Settings(workers=1)) as memory:
             memory.index()
             (root / "gone.py").unlink()
             (root / "closed").chmod(0)
@@ -164,7 +165,9 @@ def test_a_stale_index_answers_and_says_so_when_the_model_is_gone(
 def test_a_stale_index_says_so_each_time(memory: Memory, tree: Path) -> None:
     memory.index()
     (tree / "new.py").write_text("x = 1\n")
-    patient = Memory(memory.trees, memory.trees[0].store, memory.embedders, Settings(workers=1, fresh_seconds=1000))
+    patient = Memory(
+        memory.trees, memory.trees[0].store, Models(memory.embedders), Settings(workers=1, fresh_seconds=1000)
+    )
     for _ in range(2):
         assert "stale" in patient.search("x", freshness="check").degraded[0]
     assert not patient.search("x").degraded
@@ -176,7 +179,9 @@ def test_a_changed_tree_and_another_model_still_answer_by_words(memory: Memory, 
     memory.index()
     (tree / "new.py").write_text("x = 1\n")
     [own] = memory.trees
-    other = Memory([own], own.store, [HashingEmbedder(32, model="other")], Settings(workers=1, fresh_seconds=0))
+    other = Memory(
+        [own], own.store, Models((HashingEmbedder(32, model="other"),)), Settings(workers=1, fresh_seconds=0)
+    )
     results = other.search("validate_email")
     assert results.hits[0].chunk.path == "auth/email.py"
     assert all("mnemolite index rebuild" in note for note in results.degraded)
@@ -208,7 +213,7 @@ def test_a_vector_that_cannot_be_compared_is_refused(vector: tuple[float, ...], 
 def test_another_model_of_the_same_domain_is_refused(memory: Memory) -> None:
     memory.index()
     [tree] = memory.trees
-    other = Memory([tree], tree.store, [HashingEmbedder(32, model="other")], Settings(fresh_seconds=0))
+    other = Memory([tree], tree.store, Models((HashingEmbedder(32, model="other"),)), Settings(fresh_seconds=0))
     with pytest.raises(SpaceMismatch, match=r"hashing.*other|other.*hashing"):
         other.search(Query(text="mail", lexical=False), freshness="skip")
     degraded = other.search("mail", freshness="skip").degraded
@@ -217,11 +222,11 @@ def test_another_model_of_the_same_domain_is_refused(memory: Memory) -> None:
 
 def test_two_models_make_two_spaces_and_both_rank(tree: Path) -> None:
     store = SqliteStore(None)
-    embedders = [
+    embedders = (
         HashingEmbedder(48, Domain.TEXT, "words"),
         HashingEmbedder(96, Domain.CODE, "code"),
-    ]
-    with Memory([Tree(tree, store)], store, embedders, Settings(workers=1)) as memory:
+    )
+    with Memory([Tree(tree, store)], store, Models(embedders), Settings(workers=1)) as memory:
         hit = memory.search("validate email").hits[0]
         assert {"text", "code"} <= set(hit.ranks)
         assert {space.dimension for space in store.spaces()} == {48, 96}
@@ -231,9 +236,9 @@ def test_two_models_make_two_spaces_and_both_rank(tree: Path) -> None:
 @pytest.fixture
 def two_models(tree: Path) -> Iterator[Memory]:
     (tree / "auth" / "bare.py").write_text("def strip_address(address):\n    return address.strip()\n")
-    embedders = [Counting(48, Domain.TEXT, "words"), Counting(96, Domain.CODE, "code")]
+    embedders = (Counting(48, Domain.TEXT, "words"), Counting(96, Domain.CODE, "code"))
     store = SqliteStore(None)
-    with Memory([Tree(tree, store)], store, embedders, Settings(workers=1, fresh_seconds=0)) as memory:
+    with Memory([Tree(tree, store)], store, Models(embedders), Settings(workers=1, fresh_seconds=0)) as memory:
         memory.index()
         yield memory
 
@@ -316,7 +321,9 @@ def test_an_index_folder_that_cannot_be_written_still_answers(tree: Path) -> Non
         memory.index()
     [tree_only] = memory.trees
     readonly = SqliteStore(tree / ".mnemolite" / "memory.db", readonly=True)
-    with Memory([Tree(tree_only.root, readonly)], readonly, memory.embedders, Settings(fresh_seconds=0)) as again:
+    with Memory(
+        [Tree(tree_only.root, readonly)], readonly, Models(memory.embedders), Settings(fresh_seconds=0)
+    ) as again:
         (tree / "new.py").write_text("x = 1\n")
         results = again.search("validate_email")
         assert results.hits[0].chunk.path == "auth/email.py"
@@ -325,8 +332,10 @@ def test_an_index_folder_that_cannot_be_written_still_answers(tree: Path) -> Non
 
 def test_a_signal_can_be_left_out(memory: Memory) -> None:
     memory.index()
-    plain = Memory(memory.trees, memory.trees[0].store, memory.embedders, Settings(signals_off="definition,namesake"))
+    plain = Memory(
+        memory.trees, memory.trees[0].store, Models(memory.embedders), Settings(signals_off="definition,namesake")
+    )
     assert "definition" in memory.search("validate_email").hits[0].signals
     assert not {"definition", "namesake"} & {s for hit in plain.search("validate_email").hits for s in hit.signals}
     with pytest.raises(InvalidInput, match="no ranking signal"):
-        Memory(memory.trees, memory.trees[0].store, memory.embedders, Settings(signals_off="magic")).search("x")
+        Memory(memory.trees, memory.trees[0].store, Models(memory.embedders), Settings(signals_off="magic")).search("x")

@@ -151,8 +151,7 @@ def _copy_records(origin: str, target: str, place: Path) -> Copied:
         found = record_stores(settings, create=create)
         if found is None:
             raise NotFound(f"there are no notes and events at {place}")
-        index, notes, events = found
-        return RecordStores(index, notes, events())
+        return RecordStores(found.documents, found.notes, found.events())
 
     first = opened(origin, create=False)
     with closing(first.index):
