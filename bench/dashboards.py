@@ -1,7 +1,7 @@
 """
 The files of deploy/ against what reads them: promtool checks the configuration and tests the alerts on made-up series,
-and a Prometheus of our own scrapes a server and a worker in use, until each query of the Grafana dashboard has an
-answer. `make dashboards`, or: python bench/dashboards.py
+and a Prometheus of our own scrapes a server, an embedding service and a worker in use, until each query of the Grafana
+dashboard has an answer. `make dashboards`, or: python bench/dashboards.py
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 
+from mnemolite.lab.local_embedder import LocalEmbedder
 from mnemolite.lab.local_postgres import local_postgres
 from mnemolite.lab.local_redis import LocalRedis
 from serve_demo import PROGRAM, server
@@ -36,13 +37,19 @@ QUERIES = ("where is a mail address checked?", "validate_email", "charge a card 
 
 def main() -> None:
     subprocess.run(["promtool", "test", "rules", "rules_test.yml"], cwd=PROMETHEUS, check=True)
-    with local_postgres() as database, LocalRedis() as redis, tempfile.TemporaryDirectory() as temporary:
+    with (
+        local_postgres() as database,
+        LocalRedis() as redis,
+        LocalEmbedder() as embedder,
+        tempfile.TemporaryDirectory() as temporary,
+    ):
         folder = Path(temporary)
         worker_port, prometheus_port = free_port(), free_port()
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MNEMOLITE_")},
             "DATABASE_URL": database.url(),
             "REDIS_URL": redis.url,
+            "EMBEDDING_SERVICE_URL": embedder.url,
             "MNEMOLITE_DATA_DIR": str(folder / "data"),
             "MNEMOLITE_JOB_THREADS": "0",
         }
@@ -54,7 +61,8 @@ def main() -> None:
             running([str(PROGRAM), "worker", "--port", str(worker_port)], env),
             httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=60) as client,
         ):
-            config = configured(folder, url.removeprefix("http://"), f"127.0.0.1:{worker_port}")
+            places = url.removeprefix("http://"), f"127.0.0.1:{embedder.port}", f"127.0.0.1:{worker_port}"
+            config = configured(folder, *places)
             subprocess.run(["promtool", "check", "config", config], check=True)
             address = f"127.0.0.1:{prometheus_port}"
             command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
@@ -102,12 +110,13 @@ def has_answer(asked: httpx.Client, query: str) -> bool:
     return answer.is_success and any(each["value"][1] != "NaN" for each in answer.json()["data"]["result"])
 
 
-def configured(folder: Path, api: str, worker: str) -> Path:
+def configured(folder: Path, api: str, embedder: str, worker: str) -> Path:
     """prometheus.yml with other addresses and shorter times, and all it names beside it."""
     shutil.copy(PROMETHEUS / "rules.yml", folder)
     text = (PROMETHEUS / "prometheus.yml").read_text("utf-8")
     for old, new in {
         r"api:8001": api,
+        r"embedder:8002": embedder,
         r"dns_sd_configs:(\n {6,}.+)+": f'static_configs: [{{targets: ["{worker}"]}}]',  # there is no name server here
         r"/run/secrets/prometheus_key": str(folder / "key"),
         r"15s": f"{SCRAPE_SECONDS}s",

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mnemolite.errors import InvalidInput
+from mnemolite.lab.local_embedder import LocalEmbedder
 from mnemolite.serve.metrics import tell
 
 from .conftest import Served
@@ -40,13 +41,15 @@ def asked(query: str) -> dict[str, set[str]]:
 def test_each_metric_and_label_of_alerts_and_dashboards_is_told_by_a_server(shop: Served) -> None:
     shop.post("/v1/code/search/hybrid", {"query": "where is a payment retried?"})
     told: dict[str, set[str] | None] = dict(OF_PROMETHEUS)
-    for family in text_string_to_metric_families(shop.client.get("/metrics").text):
+    with LocalEmbedder() as embedder:
+        told_by_embedder = httpx.get(f"http://127.0.0.1:{embedder.port}/metrics", trust_env=False).text
+    for family in text_string_to_metric_families(shop.client.get("/metrics").text + told_by_embedder):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         told[name] = None  # nothing of it was seen yet, and so no labels
         for sample in family.samples:
             told[sample.name] = sample.labels.keys() | {"job", "instance"}
     wanted = [(query, asked(query)) for query in queries()]
-    assert len(wanted) == 11 + 20
+    assert len(wanted) == 12 + 24
     for query, names in wanted:
         assert names, query
         for name, labels in names.items():
