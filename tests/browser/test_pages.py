@@ -131,7 +131,7 @@ def test_a_note_is_written_changed_linked_removed_and_brought_back(browser: Brow
         page.click(".links a", "Payments are retried three times")
         page.sees("The gateway is busy at noon.", within=".note-view")
         page.run("history.back()")
-        page.sees("Charge with one key", within=".note-view")
+        page.sees("Else a card is charged twice.", within=".note-view")  # of this note alone: the other names its title
         page.click("button.danger", "Remove")
         page.until("document.querySelectorAll('.notes a').length === 1")
         page.choose("[name=deleted]", "1")

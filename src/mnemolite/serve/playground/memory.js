@@ -97,15 +97,19 @@ class MemoryPage {
 
   async find() {
     const { q, kind, status, deleted } = this.state;
+    const asked = (this.asked = {});
     try {
+      let found;
       if (q.trim() && !deleted) {
         const body = { query: q, limit: 50, ...(kind && { kinds: [kind] }), ...(status && { status }) };
-        this.notes = (await post("/v1/notes/search", body)).results.map((each) => each.note);
+        found = (await post("/v1/notes/search", body)).results.map((each) => each.note);
       } else {
         const wanted = new URLSearchParams({ limit: MOST, ...(kind && { kind }), ...(status && { status }) });
         if (deleted) wanted.set("deleted", "true");
-        this.notes = await get(`/v1/notes?${wanted}`);
+        found = await get(`/v1/notes?${wanted}`);
       }
+      if (asked !== this.asked) return; // something else has been asked since
+      this.notes = found;
       this.list.replaceChildren(...this.notes.map((note) => this.entry(note)));
       if (!this.notes.length) this.list.append(h("li", {}, empty(deleted ? "Nothing was removed" : "No notes here")));
       say(counted(this.notes.length, "note"));
@@ -147,9 +151,10 @@ class MemoryPage {
       return;
     }
     try {
-      const removed = this.notes.find((note) => note.id === id && note.deleted_at);
+      const removed = this.notes?.find((note) => note.id === id && note.deleted_at);
       const note = removed ?? (await get(`/v1/notes/${encodeURIComponent(id)}`));
-      this.detail.replaceChildren(await noteView(note, this.mayWrite && this.actions(note)));
+      const view = await noteView(note, this.mayWrite && this.actions(note));
+      if (id === this.state.id) this.detail.replaceChildren(view); // else another was chosen since
     } catch (error) {
       this.detail.replaceChildren(failure(error));
     }
