@@ -13,7 +13,8 @@ from mnemolite import __version__
 from mnemolite.archive import Manifest, Part, pack, unpack
 from mnemolite.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from mnemolite.settings import Settings
-from mnemolite.wiring import JOBS, NOTES, SERVER
+from mnemolite.wiring import JOBS, SERVER
+from mnemolite.wiring_records import NOTES
 
 KEYS = "keys.json"
 POSTGRES = "postgres.sql"

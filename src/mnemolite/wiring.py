@@ -1,28 +1,27 @@
-"""From settings to a Memory: here and in wiring_postgres backends are named, each imported where it is chosen."""
+"""From settings to a Memory: here and in wiring_* backends are named, each imported where it is chosen."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from mnemolite import wiring_postgres
 from mnemolite.errors import InvalidInput, NotFound, StoreUnavailable
-from mnemolite.memory import Memory, Records, Tree, list_weights
-from mnemolite.models import remote_models, shared_maker, shared_models
-from mnemolite.ports import Cache, Embedder, EventStore, FeedbackStore, JobStore, NoteStore, Queue, Reranker, Store
+from mnemolite.memory import Memory, Tree
+from mnemolite.ports import Embedder, JobStore, Queue, Store
 from mnemolite.settings import Settings
 from mnemolite.spaces import Models
 from mnemolite.stores.federated import FederatedIndex, Member
-from mnemolite.types import TREE, Space
+from mnemolite.types import TREE
+from mnemolite.wiring_models import models_at_hand, reranker
+from mnemolite.wiring_records import records_opener
 
 if TYPE_CHECKING:
-    from mnemolite.event_log import EventLog
     from mnemolite.indexer import Indexer
     from mnemolite.indexing import Indexing
     from mnemolite.queues.celery import Hand
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from mnemolite.stores.rekall import RekallDatabase
 
 DATABASE = "memory.db"
-NOTES = "notes.db"
 SERVER = "server.db"
 JOBS = "jobs.db"
 CHECKOUTS = "checkouts"
@@ -54,9 +52,9 @@ def open_tree(root: Path, *, settings: Settings | None = None, create: bool = Fa
     """The memory of exactly the tree at *root*, whatever folder above it may have an index."""
     settings = settings or Settings.load(root)
     tree = _tree(root, settings, create=create)
-    models = _models(settings)
-    records = _records(settings, models, project_of(root, settings))
-    return Memory([tree], tree.store, models, settings, _reranker(settings), records)
+    models = models_at_hand(settings)
+    records = records_opener(settings, models, project_of(root, settings))
+    return Memory([tree], tree.store, models, settings, reranker(settings), records)
 
 
 def open_notes(
@@ -71,9 +69,9 @@ def open_notes(
     """
     folders = [tree_folder(path) for path in paths or (".",)]
     settings = settings or Settings.load(find_root(folders[0]) or folders[0])
-    models = _models(settings)
+    models = models_at_hand(settings)
     names = [project_of(folder, settings) for folder in folders] if project is None else [project]
-    records = _records(settings, models, *names, everywhere=everywhere)
+    records = records_opener(settings, models, *names, everywhere=everywhere)
 
     def code() -> Memory | None:
         root = find_root(folders[0], settings)
@@ -82,7 +80,7 @@ def open_notes(
         tree = _tree(root, settings)
         return Memory([tree], tree.store, models, settings)
 
-    return Memory([], FederatedIndex([]), models, settings, _reranker(settings), records, code)
+    return Memory([], FederatedIndex([]), models, settings, reranker(settings), records, code)
 
 
 def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None) -> Memory:
@@ -105,10 +103,10 @@ def open_places(paths: Sequence[str | Path], *, settings: Settings | None = None
         members.append(Member(trees[root].store, label, below))
     index = members[0].store if len(paths) == 1 and not members[0].below else FederatedIndex(members)
     settings = settings or Settings.load(next(iter(trees)))
-    models = _models(settings)
+    models = models_at_hand(settings)
     projects = [project_of(tree_folder(path), settings) for path in paths]
-    records = _records(settings, models, *projects)
-    return Memory(tuple(trees.values()), index, models, settings, _reranker(settings), records)
+    records = records_opener(settings, models, *projects)
+    return Memory(tuple(trees.values()), index, models, settings, reranker(settings), records)
 
 
 def open_server(settings: Settings) -> Memory:
@@ -120,15 +118,15 @@ def open_server(settings: Settings) -> Memory:
     from mnemolite.repositories import Repositories
 
     store = wiring_postgres.repositories(settings) if settings.database_url else _server_database(settings)
-    models = _models(settings, serving=True)
+    models = models_at_hand(settings, serving=True)
     repositories = Repositories(store, models, settings)
     return Memory(
         (),
         store,
         models,
         settings,
-        _reranker(settings),
-        _records(settings, models, everywhere=True),
+        reranker(settings),
+        records_opener(settings, models, everywhere=True),
         repositories=repositories,
         indexing=_indexing(settings, repositories, job_store(settings)),
     )
@@ -183,7 +181,7 @@ def open_browsed(path: str | Path) -> Memory:
     root = find_root(folder) or folder
     settings = structs.replace(Settings.load(root), index_roots=(str(root),), broker_url="")
     tree = _tree(root, settings)
-    models = _models(settings)
+    models = models_at_hand(settings)
     repositories = Repositories(tree.store, models, settings, only=TREE)
     jobs = JobTables(SqliteTables(None, wait_seconds=settings.lock_wait_seconds))  # those of a server are not its own
     return Memory(
@@ -191,8 +189,8 @@ def open_browsed(path: str | Path) -> Memory:
         tree.store,
         models,
         settings,
-        _reranker(settings),
-        _records(settings, models, everywhere=True),
+        reranker(settings),
+        records_opener(settings, models, everywhere=True),
         repositories=repositories,
         indexing=_indexing(settings, repositories, jobs),
     )
@@ -260,91 +258,6 @@ def _main_checkout(worktree: Path, mark: Path) -> Path:
     except (OSError, UnicodeDecodeError):
         return worktree
     return target.parents[2] if target.is_absolute() and target.parts[-3:-1] == (".git", "worktrees") else worktree
-
-
-def _records(
-    settings: Settings, models: Models, *projects: str, everywhere: bool = False
-) -> Callable[[bool], Records | None]:
-    """What opens the user's notes and events, once they are needed. They are prose: the model of text is theirs."""
-    embedders = models.configured[:1]
-
-    def opened(create: bool) -> Records | None:
-        kept = record_stores(settings, create=create)
-        if kept is None:
-            return None
-        from mnemolite.notebook import Notebook
-
-        weights = list_weights(settings)
-        notes = Notebook(
-            kept.documents,
-            kept.notes,
-            embedders,
-            weights,
-            projects=projects,
-            everywhere=everywhere,
-            reranker=_reranker(settings),
-            min_score=settings.min_score,
-        )
-
-        def open_log() -> EventLog:
-            from mnemolite.event_log import EventLog
-
-            return EventLog(kept.documents, kept.events(), embedders, weights)
-
-        return Records(notes, cache(open_log), kept.feedback)
-
-    return opened
-
-
-class RecordTables(NamedTuple):
-    """Of notes, events and feedback; the last two are opened once they are asked for."""
-
-    documents: Store  # of notes and events
-    notes: NoteStore
-    events: Callable[[], EventStore]
-    feedback: Callable[[], FeedbackStore]
-
-
-def record_stores(settings: Settings, *, create: bool) -> RecordTables | None:
-    """None when there are none, unless *create*."""
-    if settings.database_url:
-        from mnemolite.stores.postgres_events import PostgresEvents
-        from mnemolite.stores.postgres_notes import PostgresNotes
-
-        shared = wiring_postgres.records(settings)
-
-        def postgres_feedback() -> FeedbackStore:
-            from mnemolite.stores.postgres_feedback import PostgresFeedback
-
-            return PostgresFeedback(shared.database)
-
-        return RecordTables(shared, PostgresNotes(shared), lambda: PostgresEvents(shared), postgres_feedback)
-    file = Path(settings.data_dir or Settings.load().data_dir) / NOTES
-    if not create and not file.is_file():
-        return None
-    from mnemolite.stores.sqlite import SqliteStore
-    from mnemolite.stores.sqlite_notes import SqliteNotes
-
-    store = SqliteStore(
-        file,
-        vector_backend=settings.perf_vector_backend,
-        lock_wait_seconds=settings.lock_wait_seconds,
-        readonly=file.is_file() and not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)),
-        durable=True,
-        damage_advice="move it away and import the last 'note export' or backup of it",
-    )
-
-    def sqlite_events() -> EventStore:
-        from mnemolite.stores.sqlite_events import SqliteEvents
-
-        return SqliteEvents(store.database)
-
-    def sqlite_feedback() -> FeedbackStore:
-        from mnemolite.stores.sqlite_feedback import SqliteFeedback
-
-        return SqliteFeedback(store.database)
-
-    return RecordTables(store, SqliteNotes(store.database), sqlite_events, sqlite_feedback)
 
 
 def find_root(folder: Path, settings: Settings | None = None) -> Path | None:
@@ -443,7 +356,7 @@ def open_models(
     shared with others is worth asking.
     """
     settings = settings or Settings.load(Path.cwd())
-    embedders = tuple(wrap(embedder) for embedder in _models(settings, serving=serving).configured)
+    embedders = tuple(wrap(embedder) for embedder in models_at_hand(settings, serving=serving).configured)
     return Memory([], FederatedIndex([]), Models(embedders), settings)
 
 
@@ -456,68 +369,3 @@ def _make_folder(folder: Path) -> None:
             ignore.write_text("*\n", "utf-8")
     except OSError as error:
         raise StoreUnavailable(f"no index can be made in {folder}: {error.strerror}") from error
-
-
-def _models(settings: Settings, *, serving: bool = False) -> Models:
-    from mnemolite.caches.embeddings import EmbeddingCache
-    from mnemolite.embedders.cached import CachedEmbedder
-
-    cache = None
-    if settings.perf_cache_max_size:
-        shared = _redis(settings) if serving and settings.redis_url else None
-        cache = EmbeddingCache(settings.perf_cache_max_size, settings.perf_cache_ttl_seconds, behind=shared)
-    found: dict[Space, Embedder] = {}
-
-    def cached(embedder: Embedder) -> Embedder:
-        return embedder if cache is None else CachedEmbedder(embedder, cache)
-
-    def find(space: Space) -> Embedder | None:
-        if space not in found and (maker := shared_maker(settings, space)) is not None:
-            found[space] = cached(maker)
-        return found.get(space)
-
-    return Models(tuple(map(cached, _configured(settings))), find)
-
-
-def _configured(settings: Settings) -> Sequence[Embedder]:
-    if settings.embedding_mode == "mock":
-        from mnemolite.embedders.hashing import HashingEmbedder
-
-        return [HashingEmbedder()]
-    return remote_models(settings) if settings.embedding_service_url else shared_models(settings)
-
-
-def _redis(settings: Settings) -> Cache:
-    try:
-        from mnemolite.caches.redis import RedisCache
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"redis_url is set, and {error}; install it with: pip install 'mnemolite[redis]'") from error
-    return RedisCache(settings.redis_url)
-
-
-def _reranker(settings: Settings) -> Reranker | None:
-    if settings.reranker == "none":
-        return None
-    if settings.reranker not in ("anthropic", "openai"):
-        folder = Path(settings.reranker).expanduser()
-        if not folder.is_dir():
-            raise InvalidInput(f"reranker is {settings.reranker!r}; give none, anthropic, openai or a model's folder")
-        from mnemolite.rerankers.cross_encoder import CrossEncoder
-
-        return CrossEncoder(folder)
-    if not settings.reranker_model:
-        raise InvalidInput(f"reranker is {settings.reranker}; set reranker_model to the name of a model there")
-    if settings.reranker == "anthropic" and not settings.reranker_api_key:
-        raise InvalidInput("reranker is anthropic; set reranker_api_key, best as MNEMOLITE_RERANKER_API_KEY")
-    from mnemolite.rerankers.dialects import Anthropic, OpenAi
-    from mnemolite.rerankers.llm import LlmReranker
-
-    dialect = Anthropic() if settings.reranker == "anthropic" else OpenAi()
-    return LlmReranker(
-        dialect=dialect,
-        url=settings.reranker_url or dialect.home,
-        model=settings.reranker_model,
-        key=settings.reranker_api_key,
-        timeout_seconds=settings.reranker_timeout_seconds,
-        token_budget=settings.reranker_token_budget,
-    )

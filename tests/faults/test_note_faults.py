@@ -20,7 +20,8 @@ from mnemolite.records import Note, NoteFilter
 from mnemolite.settings import Settings
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.stores.sqlite_notes import SqliteNotes
-from mnemolite.wiring import NOTES, open_notes
+from mnemolite.wiring import open_notes
+from mnemolite.wiring_records import NOTES
 
 KILLS = 30
 IMPORTED = 20  # notes a transaction

@@ -11,7 +11,8 @@ from mnemolite.errors import NotFound
 from mnemolite.records import GLOBAL, NoteHit
 from mnemolite.settings import Settings
 from mnemolite.types import Kind, Query, Results, Scope
-from mnemolite.wiring import NOTES, open_memory, open_notes, open_places, project_of
+from mnemolite.wiring import open_memory, open_notes, open_places, project_of
+from mnemolite.wiring_records import NOTES
 
 
 def titles(results: Results) -> list[str]:

@@ -15,8 +15,9 @@ from msgspec import structs
 
 from mnemolite.errors import InvalidInput, NotFound
 from mnemolite.settings import POSTGRES, Settings
-from mnemolite.wiring import NOTES, open_store, record_stores, tree_folder
+from mnemolite.wiring import open_store, tree_folder
 from mnemolite.wiring_postgres import open_schemas, sharded_store
+from mnemolite.wiring_records import NOTES, record_stores
 
 if TYPE_CHECKING:
     from mnemolite.ports import Store
