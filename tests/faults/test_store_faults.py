@@ -17,7 +17,7 @@ import pytest
 
 from mnemolite.errors import Conflict, NotFound, StoreUnavailable
 from mnemolite.stores import sqlite_schema
-from mnemolite.stores.lock import lock_path
+from mnemolite.stores.lock import WriterLock, lock_path
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.types import Scope
 
@@ -155,6 +155,40 @@ def test_a_write_outside_the_lock_that_cannot_wait_longer_is_a_conflict(tmp_path
     other.close()
     store.add_poison("x", "y")
     store.close()
+
+
+def test_the_writers_lock_is_held_where_its_file_has_no_room_for_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    program = "import resource, sys; from pathlib import Path; from mnemolite.stores.lock import WriterLock\n"
+    program += "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    program += "with WriterLock(Path(sys.argv[1]), 0).held():\n    print('held', flush=True)\n    sys.stdin.read()"
+    called = [sys.executable, "-c", program, str(path)]
+    holder = subprocess.Popen(called, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout and holder.stdout.readline() == b"held\n"
+    with pytest.raises(Conflict, match="another writer"), WriterLock(path, 0).held():
+        pass
+    holder.communicate()
+    assert holder.returncode == 0
+
+
+def test_a_disk_without_a_free_byte_is_named(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        put_batches(disk / "m.db", 1)
+        with pytest.raises(OSError), (disk / "fill").open("wb") as file:
+            file.write(bytes(2**20))
+        with pytest.raises(StoreUnavailable, match="no space left"):
+            SqliteStore(disk / "m.db")
+        (disk / "fill").unlink()
+        store = SqliteStore(disk / "m.db")
+        assert store.check() == []
+        assert store.files("s") != {}
+        store.close()
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_full_disk_loses_only_the_batch_that_met_it(tmp_path: Path) -> None:

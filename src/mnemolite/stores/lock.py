@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from mnemolite.errors import Conflict, StoreUnavailable
 
@@ -18,7 +18,7 @@ POLL_SECONDS = 0.02  # the OS lock has no wait with a time limit
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(file: IO[str]) -> bool:
+    def _try_lock(file: BinaryIO) -> bool:
         file.seek(1 << 30)  # a locked byte cannot be read by others, so it lies far behind the holder's name
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -26,21 +26,21 @@ if sys.platform == "win32":
             return False
         return True
 
-    def _unlock(file: IO[str]) -> None:
+    def _unlock(file: BinaryIO) -> None:
         file.seek(1 << 30)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl
 
-    def _try_lock(file: IO[str]) -> bool:
+    def _try_lock(file: BinaryIO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    def _unlock(file: IO[str]) -> None:
+    def _unlock(file: BinaryIO) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
@@ -56,7 +56,7 @@ class WriterLock:
         self._wait_seconds = wait_seconds
         self._thread = threading.RLock()
         self._depth = 0
-        self._file: IO[str] | None = None
+        self._file: BinaryIO | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -88,9 +88,9 @@ class WriterLock:
             " wait for it or stop it"
         )
 
-    def _acquire(self, path: Path, deadline: float) -> IO[str]:
+    def _acquire(self, path: Path, deadline: float) -> BinaryIO:
         try:
-            file = path.open("a+", encoding="utf-8")
+            file = path.open("ab+", buffering=0)
         except OSError as error:
             raise StoreUnavailable(f"cannot write {path}: {error.strerror}") from error
         try:
@@ -98,9 +98,10 @@ class WriterLock:
                 if time.monotonic() >= deadline:
                     raise Conflict(self.busy())
                 time.sleep(POLL_SECONDS)
-            file.truncate(0)
-            file.write(f"process {os.getpid()} ({_program()}, since {time.strftime('%H:%M:%S')})")
-            file.flush()
+            name = f"process {os.getpid()} ({_program()}, since {time.strftime('%H:%M:%S')})"
+            with suppress(OSError):  # on a full disk it is held without a name
+                file.truncate(0)
+                file.write(name.encode("utf-8", "replace"))
         except BaseException:
             file.close()
             raise
@@ -111,15 +112,16 @@ def lock_path(database: Path) -> Path:
     return database.with_name(database.name + ".lock")
 
 
-def _release(file: IO[str]) -> None:
+def _release(file: BinaryIO) -> None:
     with file:
-        file.truncate(0)
+        with suppress(OSError):
+            file.truncate(0)
         _unlock(file)
 
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
 

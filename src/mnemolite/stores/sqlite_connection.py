@@ -23,6 +23,7 @@ from mnemolite.stores.sqlite_schema import STEPS, migrate, stored_version
 READER_CACHE_KIB = 8 * 1024
 WRITER_CACHE_KIB = 32 * 1024
 HEADER_BYTES = 100
+LOG_BYTES = 32 * 1024  # of the index of its log
 SYNC_SECONDS = 0.05
 REBUILD = "run 'mnemolite index rebuild' to make it anew"  # a tree's index can be; notes cannot
 CHECKPOINT_PAGES = 4000  # 16 MB of log: a page written by many batches is copied once
@@ -251,6 +252,12 @@ class Database:
         self._idle = []
         self._writer = None  # a thread may be writing with it: it closes with the last reference
 
+    def _disk_is_full(self) -> bool:
+        """SQLite makes a file of LOG_BYTES to read, too, and says of a full disk only that it failed."""
+        import shutil
+
+        return self.path is not None and shutil.disk_usage(self.path.parent).free < LOG_BYTES
+
     def _damaged(self, detail: object) -> StoreUnavailable:
         return StoreUnavailable(f"{self.path} is damaged: {detail}; {self._damage_advice}")
 
@@ -266,9 +273,8 @@ class Database:
         except apsw.FullError as error:
             raise StoreUnavailable(f"no space left to write {self.path}: the last batch was not stored") from error
         except apsw.IOError as error:
-            raise StoreUnavailable(
-                f"cannot read or write {self.path}: {error}; the last batch was not stored"
-            ) from error
+            why = "no space left" if self._disk_is_full() else error
+            raise StoreUnavailable(f"cannot read or write {self.path}: {why}; the last batch was not stored") from error
         except apsw.ReadOnlyError as error:
             raise StoreUnavailable(f"{self.path} cannot be written: the file or its folder is read-only") from error
         except (apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError) as error:
