@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing takes a while to load
 if TYPE_CHECKING:
+    from typing import Any
+
     from mnemolite.memory import Memory
     from mnemolite.types import Chunk, Domain, Hit, Query, Results, Scope
     from mnemolite.wiring import open_memory

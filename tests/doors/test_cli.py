@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import string
 import subprocess
@@ -352,6 +353,46 @@ def test_a_foreign_database_is_refused_untouched(tree: Path) -> None:
     database = sqlite3.connect(folder / "memory.db")
     assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
     database.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_an_error_and_no_traceback(indexed: Path, tmp_path: Path) -> None:
+    run("note", "add", "pitfall", "Mail", cwd=indexed)
+    for arguments in (["search", "mail", indexed], ["note", "export", "-"], ["status", indexed], ["--help"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=indexed
+            )
+        assert done.returncode == 2, arguments
+        assert done.stderr.splitlines()[-1] == "mnemolite: cannot write the output: No space left on device"
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_obstacle(tree: Path, closed: str) -> None:
+    done = subprocess.run(["sh", "-c", f'"$0" index "$1" {closed}', PROGRAM, tree], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert found("chargeOnce", tree)[0]["path"] == "pay/charge.ts"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there an interrupt is of a whole console")
+def test_an_interrupt_while_the_program_loads_ends_it_without_a_word(tmp_path: Path) -> None:
+    code = "import os, signal, sys; from mnemolite import __main__ as program\n"
+    code += "class Interrupted:\n"
+    code += "    def find_spec(self, *_):\n        os.kill(os.getpid(), signal.SIGINT)\n"
+    code += "sys.meta_path.insert(0, Interrupted()); program.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_a_mistake_of_the_program_is_no_empty_answer(indexed: Path) -> None:
+    code = "import sys; from mnemolite import __main__, memory; memory.Memory.search = None; __main__.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "search", "mail", indexed], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "a mistake of the program" in done.stderr
 
 
 def test_search_imports_no_server_training_or_mcp_code(indexed: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -85,6 +86,7 @@ def cli(verbose: bool) -> None:
 def main() -> NoReturn:
     # One thread for the matrix products of a query: with two, a contended one took a hundred times as long.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _open_closed()
     sys.exit(run())
 
 
@@ -92,18 +94,48 @@ def run() -> int:
     """Does what the command line says; gives the exit code."""
     try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as exit:
         return exit.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except MnemoError as error:
-        click.echo(f"mnemolite: {error}", err=True)
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("mnemolite: interrupted; what was stored so far stays", err=True)
-        return 130
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  whatever it is, the exit code must say so
+        return _told(error)
     return code if isinstance(code, int) else 0
+
+
+def _told(error: BaseException) -> int:
+    """Says on stderr what went wrong; gives the exit code: never Python's own 1, which says that nothing was found."""
+    said, code = "", 2
+    match error:
+        case click.ClickException():
+            error.show()
+        case MnemoError():
+            said = str(error)
+        case click.Abort() | KeyboardInterrupt():
+            said, code = "interrupted; what was stored so far stays", 130
+        case BrokenPipeError():  # the reader of our output, such as `head`, has seen enough
+            _drop_output()
+            code = 0
+        case OSError():  # mostly of what the output is redirected to
+            _drop_output()
+            said = f"{error.filename or 'cannot write the output'}: {error.strerror}"
+        case _:
+            traceback.print_exception(error)
+            said = "this is a mistake of the program; what was stored so far stays"
+    if said:
+        click.echo(f"mnemolite: {said}", err=True)
+    return code
+
+
+def _open_closed() -> None:
+    """What is closed of stdin, stdout and stderr leads nowhere; else the next file opened would take its number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+def _drop_output() -> None:
+    """So that the interpreter does not fail once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
