@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -428,3 +430,12 @@ def test_a_process_that_is_told_to_end_finishes_its_streams() -> None:
             assert next(answers).vectors_text.dim == 384
             assert list(answers) == []
             assert status.result(60) == 0
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "tgkill"), reason="only Linux sends a signal to one thread")
+def test_a_process_ends_whichever_of_its_threads_is_told_to() -> None:
+    with LocalEmbedder() as service:
+        threads = [int(task.name) for task in Path(f"/proc/{service.pid}/task").iterdir()]
+        [other, *_] = [thread for thread in threads if thread != service.pid]
+        assert ctypes.CDLL(None).tgkill(service.pid, other, signal.SIGTERM) == 0
+        assert service.ended() == 0

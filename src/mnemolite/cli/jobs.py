@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mnemolite.indexing import Indexing
 
 STATES = [state.lower() for state in JobState]
+WAKE_SECONDS = 1.0
 
 
 @click.command("worker")
@@ -52,7 +53,8 @@ def worker_command(at_once: int, host: str, port: int | None) -> None:
     with open_server(settings) as memory:
         workers = Workers(memory.indexing, at_once)
         workers.start()
-        ending.wait()
+        while not ending.wait(WAKE_SECONDS):  # a signal that another thread gets is seen by this one as it wakes
+            pass
         workers.stop()
 
 

@@ -20,6 +20,7 @@ from mnemolite.errors import EmbedderUnavailable
 
 PROGRAM = str(Path(sys.executable).parent / "mnemolite")
 START_SECONDS = 30.0
+END_SECONDS = 90.0
 
 
 class LocalEmbedder:
@@ -62,7 +63,17 @@ class LocalEmbedder:
         """As it is told to; gives its exit status."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait()
+        return self.ended()
+
+    def ended(self) -> int:
+        """Its exit status, once somebody has told it to end."""
+        assert self._process is not None
+        return self._process.wait(END_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -22,6 +22,8 @@ from mnemolite.serve.security import Keys, keys_file
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_models
 
+WAKE_SECONDS = 1.0
+
 log = logging.getLogger(__name__)
 
 
@@ -106,7 +108,8 @@ def serve_embedder(settings: Settings, host: str, port: int, grpc_port: int, *, 
     process = EmbeddingProcess(settings, host, port, grpc_port, insecure=insecure)
     try:
         process.load()
-        told.wait()
+        while not told.wait(WAKE_SECONDS):  # a signal that another thread gets is seen by this one as it wakes
+            pass
     finally:
         process.end()
     log.info("ended")
