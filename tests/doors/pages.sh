@@ -9,15 +9,16 @@ curl() { command curl --fail "$@"; } # a page's request that is refused fails
 # What serves does so beside the rest, as in a terminal of its own, until the page starts it anew.
 mnemolite() {
   case $1 in
-    serve) serves http://127.0.0.1:8001/health "$@" --port 8001 ;;
-    embedder) serves http://127.0.0.1:8002/ready "$@" --port 8002 --grpc-port 8003 ;;
-    worker) serves http://127.0.0.1:8004/metrics "$@" --port 8004 ;;
-    ui) serves http://127.0.0.1:8005/ "$@" --port 8005 ;;
+    serve) serves 8001 "$@" --port 8001 ;;
+    embedder) serves 8002 "$@" --port 8002 --grpc-port 8003 ;;
+    worker) serves 8004 "$@" --port 8004 ;;
+    mcp) serves 8005 "$@" --port 8005 ;;
+    ui) serves 8006 "$@" --port 8006 ;;
     *) command mnemolite "$@" ;;
   esac
 }
 
-serves() { # URL COMMAND ...
+serves() { # PORT COMMAND ...
   if ((BASH_SUBSHELL)); then # the page says itself: beside the rest
     exec mnemolite "${@:2}"
   fi
@@ -28,7 +29,7 @@ serves() { # URL COMMAND ...
   fi
   command mnemolite "${@:2}" &
   beside[$2]=$!
-  until curl --silent --output /dev/null "$1"; do
+  until { : < "/dev/tcp/127.0.0.1/$1"; } 2> /dev/null; do
     kill -0 "${beside[$2]}"
     sleep 0.1
   done

@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from mnemolite.cli import cli
 from mnemolite.embedders.static import SHIPPED
 
 PROGRAM = Path(sys.executable).parent / "mnemolite"
@@ -407,6 +409,14 @@ def test_search_imports_no_server_training_or_mcp_code(indexed: Path) -> None:
     assert not loaded & heavy
     assert "mnemolite.memory" in modules
     assert not modules & {"mnemolite.notebook", "mnemolite.records"}  # where there are no notes
+
+
+def test_no_two_programs_serve_at_the_same_port_unless_told() -> None:
+    commands = [cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))]
+    options = [option for command in commands if command for option in command.params]
+    ports = [option.default for option in options if str(option.name).endswith("port") and option.default]
+    assert len(ports) >= 4
+    assert len(set(ports)) == len(ports)
 
 
 def test_every_setting_has_its_effect(tree: Path) -> None:

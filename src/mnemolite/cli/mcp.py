@@ -20,7 +20,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")  # there are no passwords: no other
 @click.argument("path", required=False)
 @click.option("--http", is_flag=True, help="Streamable HTTP at /mcp, for programs on this machine, instead of stdio.")
 @click.option("--host", type=click.Choice(LOOPBACK), default=LOOPBACK[0], show_default=True)
-@click.option("--port", default=8003, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
+@click.option("--port", default=8005, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 def mcp_command(path: str | None, http: bool, host: str, port: int) -> None:
     """
     Serve the tree at PATH to a coding agent, by the Model Context Protocol.
