@@ -413,8 +413,8 @@ def test_search_imports_no_server_training_or_mcp_code(indexed: Path) -> None:
 
 def test_no_two_programs_serve_at_the_same_port_unless_told() -> None:
     commands = [cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))]
-    options = [option for command in commands if command for option in command.params]
-    ports = [option.default for option in options if str(option.name).endswith("port") and option.default]
+    defaults = [(str(option.name), option.default) for command in commands if command for option in command.params]
+    ports = [port for name, port in defaults if name.endswith("port") and isinstance(port, int) and port]
     assert len(ports) >= 4
     assert len(set(ports)) == len(ports)
 
