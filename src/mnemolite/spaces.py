@@ -56,8 +56,8 @@ class Models:
             return Serving(self.configured)
         try:
             foreign = _foreign(held, [embedder.space for embedder in self.configured])
-            wanted = " and ".join(embedder.space.described for embedder in self.configured)
-        except EmbedderUnavailable as error:
+            wanted = " and ".join(embedder.space.described for embedder in self.configured) + f"; {ADVICE}"
+        except EmbedderUnavailable as error:  # to be mended first
             foreign, wanted = held, f"what is configured: {error}"
         if not foreign:
             return Serving(self.configured)
@@ -65,7 +65,7 @@ class Models:
         if len(found) < len(held):
             return Serving(self.configured)
         made = " and ".join(space.described for space in held)
-        return Serving(found, f"the index is served by {made}, which made it, not by {wanted}; {ADVICE}")
+        return Serving(found, f"the index is served by {made}, which made it, not by {wanted}")
 
     def writing(self, store: Store) -> Serving:
         """

@@ -136,6 +136,17 @@ def test_its_files_are_recorded_and_compared(published: dict[str, Path], setting
     assert check_model(own).fingerprint == before
 
 
+def test_texts_are_cut_to_the_places_that_a_model_has(tmp_path: Path, settings: Settings) -> None:
+    for name in ("source", "model"):
+        (tmp_path / name).mkdir()
+    write_bert(tmp_path / "source", WORDS, positions=32)
+    export(tmp_path / "source", tmp_path / "model")
+    add_model(settings, "short", tmp_path / "model")
+    embedder = load_model(using(settings, "short"))
+    whole, longer = embedder.embed(["read " * 32, "read " * 32 + "mail " * 100], Role.PASSAGE)
+    assert np.array_equal(whole, longer)
+
+
 def test_what_cannot_be_added_leaves_nothing(published: dict[str, Path], settings: Settings, tmp_path: Path) -> None:
     models = Path(settings.data_dir) / "models"
     tiny = published["tiny"]
@@ -161,6 +172,7 @@ def test_one_that_is_chosen_but_missing_leaves_the_words(settings: Settings, tre
         [why] = memory.search("where is mail checked", freshness="skip").degraded
         assert "there is no embedding model at " in why
         assert "'mnemolite models list'" in why
+        assert "spaces build" not in why  # which needs the model
 
 
 def test_text_and_code_may_have_models_of_their_own(published: dict[str, Path], settings: Settings) -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from mnemolite.embedders.manifest import Relevance, StoredFile, describe
 from mnemolite.errors import EmbedderUnavailable
+from mnemolite.transformer import MAX_TOKENS
 from mnemolite.types import Domain, Role, Space
 
 FILES = ("model.onnx", "onnx/model.onnx")
@@ -65,6 +66,13 @@ class _Transformer(msgspec.Struct):
 
     hidden_size: int | None = None
     n_embd: int | None = None  # the same, of some
+    max_position_embeddings: int | None = None
+    n_positions: int | None = None  # the same, of some
+
+    def max_tokens(self, told: int | None) -> int | None:
+        """What is *told*, or fewer where the model has no place for as many."""
+        places = self.max_position_embeddings or self.n_positions
+        return places if places and places < (told or MAX_TOKENS) else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +176,7 @@ def read_configuration(folder: Path) -> Configuration:
         dimension=dimension,
         width=dimension,
         pooling=_pooling(folder, pooling),
-        max_tokens=sentences.max_seq_length,
+        max_tokens=transformer.max_tokens(sentences.max_seq_length),
         lower_case=sentences.do_lower_case,
         prompts=_prompts(_read(folder / "config_sentence_transformers.json", _Prompts, _Prompts())),
         relevance=_read(folder / RELEVANCE, Relevance, MINILM),
