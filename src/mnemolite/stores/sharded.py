@@ -17,7 +17,7 @@ from mnemolite.stores import postgres_search
 from mnemolite.stores.numbering import Numbering
 from mnemolite.stores.postgres import CATALOGUE_SECONDS, CODE, PostgresStore
 from mnemolite.stores.postgres_lock import WriterLock
-from mnemolite.stores.shards import COORDINATOR, Shards
+from mnemolite.stores.shards import Shards
 from mnemolite.stores.spaces import in_use, incomplete, unknown
 from mnemolite.transfer import Copied, copy_tree
 from mnemolite.types import TREE, Card, Chunk, FileState, Indexed, Ranking, Scope, Space, SpaceState, Stats
@@ -259,17 +259,24 @@ class ShardedStore:
         return problems + self.left_over()
 
     def left_over(self) -> list[str]:
-        """What unfinished moves have left where it is not looked for, a line each."""
+        """What stands where it is not looked for, a line each: mostly, what unfinished moves have left."""
         places, found = self.shards.places().shards, []
-        for number, sources in self.shards.ask_all(lambda number: self._stores[number].sources()).items():
-            shard = self.shards.all[number].name
-            for name in (self._name(source.name) for source in sources):
-                if places.get(name) != shard:
-                    to = places.get(name, COORDINATOR)
+        held = {
+            self.shards.all[number].name: [self._name(source.name) for source in sources]
+            for number, sources in self.shards.ask_all(lambda number: self._stores[number].sources()).items()
+        }
+        for shard, names in held.items():
+            for name in names:
+                place = places.get(name)
+                if place is None:
+                    found.append(f"shard {shard}: {name!r}, which the coordinator does not know; index it again")
+                elif place != shard and name in held.get(place, ()):
                     found.append(
                         f"shard {shard}: what an unfinished move of {name!r} left is still there; run 'mnemolite db"
-                        f" move {name} --to {to}'"
+                        f" move {name} --to {place}'"
                     )
+                elif place != shard:
+                    found.append(f"shard {shard}: {_elsewhere(name, place)}")
         return found
 
     def move(self, repository: str, to: str, told: Callable[[int, int], None]) -> Copied | None:
@@ -279,8 +286,10 @@ class ShardedStore:
 
         Raises:
             NotFound: there is no such repository.
-            Conflict: somebody is writing to it.
+            Conflict: somebody is writing to it; or what would be removed may be all there is of it.
+            StoreUnavailable: two shards are one database.
         """
+        self.shards.check_apart()
         with self._lock.held(repository):
             at, target = self.shards.place(repository), self.shards.number(to)
             if at is None:
@@ -294,9 +303,11 @@ class ShardedStore:
                 copied, left = copy_tree(alone[at], alone[target], told), [at]
                 self.shards.put_at(repository, target)
                 time.sleep(2 * CATALOGUE_SECONDS)  # until every process looks for it there
-            for number in left:
-                if alone[number].files(TREE):
-                    alone[number].clear()
+            superfluous = [number for number in left if alone[number].files(TREE)]
+            if superfluous and not alone[target].files(TREE):
+                raise Conflict(f"shard {self.shards.all[superfluous[0]].name}: {_elsewhere(repository, to)}")
+            for number in superfluous:
+                alone[number].clear()
             return copied
 
     def _counted(self, terms: Sequence[str], scope: Scope) -> tuple[Mapping[str, int], int]:
@@ -330,6 +341,13 @@ class ShardedStore:
 
     def _outer(self, chunk: Chunk, number: int) -> Chunk:
         return replace(chunk, id=self._numbers.outer(chunk.id, number))
+
+
+def _elsewhere(repository: str, place: str) -> str:
+    return (
+        f"{repository!r}, of which nothing is on {place}, where it should be: database_shards may name them the wrong"
+        " way round; else index it again"
+    )
 
 
 def _summed(shards: Sequence[Sequence[SpaceState]]) -> list[SpaceState]:

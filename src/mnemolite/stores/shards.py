@@ -176,8 +176,17 @@ class Shards:
 
     def troubles(self) -> dict[str, str]:
         """By shard why it cannot be used, "" of one that can. Asks them, but for those that have just failed."""
-        _, missing = self._tried(range(len(self.all)), self._greet, self.coordinator.wait_seconds)
+        known, missing = self._tried(range(len(self.all)), self._identity, self.coordinator.wait_seconds)
+        missing |= self._twice(known)
         return {shard.name: missing.get(number, "") for number, shard in enumerate(self.all)}
+
+    def check_apart(self) -> None:
+        """
+        Raises:
+            StoreUnavailable: two are one database, so that what is removed from one is gone from the other.
+        """
+        for reason in self._twice(self.ask_all(self._identity)).values():
+            raise StoreUnavailable(reason)
 
     def close(self) -> None:
         for shard in self.all:
@@ -237,9 +246,25 @@ class Shards:
         shard.breaker.succeeded()
         shard.trouble = ""
 
-    def _greet(self, number: int) -> None:
+    def _identity(self, number: int) -> tuple[int, int]:
+        """The same of two that are one database, however they are named."""
         with self.all[number].database.reading() as connection:
-            connection.execute("SELECT 1")
+            found = connection.execute(
+                "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
+            ).fetchone()
+        assert found is not None
+        return found[0], found[1]
+
+    def _twice(self, identities: Mapping[int, tuple[int, int]]) -> dict[int, str]:
+        first: dict[tuple[int, int], int] = {}
+        for number, identity in sorted(identities.items()):
+            first.setdefault(identity, number)
+        return {
+            number: f"{self.all[number].database.label} is the database of {self.all[first[identity]].name}, too;"
+            " mend database_shards"
+            for number, identity in identities.items()
+            if first[identity] != number
+        }
 
     def _outdate(self) -> None:
         if self._known is not None:
