@@ -387,6 +387,16 @@ def test_an_interrupt_while_the_program_loads_ends_it_without_a_word(tmp_path: P
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder that is used cannot be removed")
+def test_a_current_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    for command in ("search x", "index", "note list", "doctor"):
+        (tmp_path / "gone").mkdir()
+        script = f'cd gone && rmdir ../gone && "$0" {command}'
+        done = subprocess.run(["sh", "-c", script, PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert "the current folder is gone" in done.stderr
+
+
 def test_a_mistake_of_the_program_is_no_empty_answer(indexed: Path) -> None:
     code = "import sys; from mnemolite import __main__, memory; memory.Memory.search = None; __main__.main()"
     done = subprocess.run(

@@ -6,6 +6,7 @@ Each command lives in a module that is imported when it is called: `search` must
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -115,9 +116,13 @@ def _told(error: BaseException) -> int:
         case BrokenPipeError():  # the reader of our output, such as `head`, has seen enough
             _drop_output()
             code = 0
-        case OSError():  # mostly of what the output is redirected to
+        case OSError(filename=None, errno=errno.ENOENT):  # as os.getcwd has it
+            said = "the current folder is gone; change to one that is there"
+        case OSError(filename=None, errno=errno.ENOSPC | errno.EFBIG | errno.EDQUOT | errno.EIO):
             _drop_output()
-            said = f"{error.filename or 'cannot write the output'}: {error.strerror}"
+            said = f"cannot write the output: {error.strerror}"
+        case OSError(filename=str()):
+            said = f"{error.filename}: {error.strerror}"
         case _:
             traceback.print_exception(error)
             said = "this is a mistake of the program; what was stored so far stays"
