@@ -246,17 +246,18 @@ class Shards:
         shard.breaker.succeeded()
         shard.trouble = ""
 
-    def _identity(self, number: int) -> tuple[int, int]:
-        """The same of two that are one database, however they are named."""
+    def _identity(self, number: int) -> tuple[object, ...]:
+        """The same of two that are one database, however they are named; another of a server's copy."""
         with self.all[number].database.reading() as connection:
             found = connection.execute(
-                "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
+                "SELECT system_identifier, pg_postmaster_start_time(), oid"
+                " FROM pg_control_system(), pg_database WHERE datname = current_database()"
             ).fetchone()
         assert found is not None
-        return found[0], found[1]
+        return tuple(found)
 
-    def _twice(self, identities: Mapping[int, tuple[int, int]]) -> dict[int, str]:
-        first: dict[tuple[int, int], int] = {}
+    def _twice(self, identities: Mapping[int, tuple[object, ...]]) -> dict[int, str]:
+        first: dict[tuple[object, ...], int] = {}
         for number, identity in sorted(identities.items()):
             first.setdefault(identity, number)
         return {
