@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,6 +51,8 @@ _ADDRESS = r"grpcs?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?/?"
 _BASE64 = r"[A-Za-z0-9+/]"
 _WEBHOOK_SECRET = rf"^(whsec_({_BASE64}{{4}}){{5,}}({_BASE64}{{2}}==|{_BASE64}{{3}}=)?|(?!whsec_)[!-~]{{16,}})?\Z"
 
+_Printable = Annotated[str, Meta(pattern=r"^[!-~]*\Z", description="printable ASCII characters without a space")]
+_Redis = Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z", description="redis://host:port/0")]
 Device = Literal["auto", "cpu", "cuda"]
 DEVICES = ("auto", "cpu", "cuda")
 VectorBackend = Literal["auto", "numpy", "sqlite-vec"]
@@ -71,8 +73,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     embedding_mode: Literal["real", "mock"] = "real"  # mock: hashed words, without a model; also EMBEDDING_MODE
     # grpc://host:port, or grpcs:// with TLS, several parted by commas: models there instead of here, see
     # `mnemolite embedder`; also EMBEDDING_SERVICE_URL
-    embedding_service_url: Annotated[str, Meta(pattern=rf"^({_ADDRESS}(, *{_ADDRESS})*)?\Z")] = ""
-    embedding_service_token: Annotated[str, Meta(pattern=r"^[!-~]*\Z")] = ""  # an API key of it; never shown
+    embedding_service_url: Annotated[
+        str,
+        Meta(pattern=rf"^({_ADDRESS}(, *{_ADDRESS})*)?\Z", description="grpc://host:port, several parted by commas"),
+    ] = ""
+    embedding_service_token: _Printable = ""  # an API key of it; never shown
     embedding_service_ca: str = ""  # file of the certificates that vouch for it, in PEM; "" are the system's
     embedding_service_seconds: Annotated[float, Meta(gt=0)] = 10.0  # for a query; then search goes on without it
     embedding_service_patience_seconds: Annotated[float, Meta(gt=0)] = 60.0  # an index waits for one that is away
@@ -86,14 +91,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     perf_cache_max_size: Annotated[int, Meta(ge=0)] = 1000  # embeddings of queries that are kept; 0 keeps none
     perf_cache_ttl_seconds: Annotated[float, Meta(gt=0)] = 600.0
     # postgresql://...: everything is kept there; "" keeps it in files. Also DATABASE_URL; never shown
-    database_url: Annotated[str, Meta(pattern=r"^(postgres(ql)?://[!-~]+)?\Z")] = ""
+    database_url: Annotated[
+        str, Meta(pattern=r"^(postgres(ql)?://[!-~]+)?\Z", description="postgresql://user:password@host:port/name")
+    ] = ""
     # name=postgresql://..., parted by spaces: databases that the repositories are spread over; never shown
-    database_shards: Annotated[str, Meta(pattern=r"^\s*([a-z0-9_-]+=postgres(ql)?://[!-~]+(\s+|\Z))*\Z")] = ""
+    database_shards: Annotated[
+        str,
+        Meta(
+            pattern=r"^\s*([a-z0-9_-]+=postgres(ql)?://[!-~]+(\s+|\Z))*\Z",
+            description="name=postgresql://..., several parted by spaces; a name has a-z, 0-9, - and _",
+        ),
+    ] = ""
     database_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10  # connections of one process, at most
     database_wait_seconds: Annotated[float, Meta(gt=0)] = 10.0  # for the server, and for a free connection
     database_statement_seconds: Annotated[float, Meta(gt=0)] = 60.0  # a statement that takes longer is given up
     # of a server: embeddings of queries are kept there too, for other servers; also REDIS_URL; never shown
-    redis_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
+    redis_url: _Redis = ""
     perf_model_idle_timeout_minutes: Annotated[float, Meta(ge=0, le=1e6)] = 10.0  # then it is unloaded; 0 keeps it
     ram_budget_mb: Annotated[int, Meta(ge=1)] = 900  # of the process: no second model is loaded above it
     lexical_weight: Annotated[float, Meta(ge=0)] = 0.5  # of the list in the fusion
@@ -103,10 +116,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     expand: bool = True  # a query that is no symbol also by its words' synonyms, unless the query says otherwise
     reranker: str = "none"  # of queries that ask for it: none, anthropic, openai, or the folder of a cross-encoder
     reranker_model: str = ""  # its name at anthropic or openai
-    reranker_url: Annotated[str, Meta(pattern=r"^(https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?(/[!-~]*)?)?\Z")] = (
-        ""  # "" is the service's own
-    )
-    reranker_api_key: Annotated[str, Meta(pattern=r"^[!-~]*\Z")] = ""  # never shown
+    reranker_url: Annotated[  # "" is the service's own
+        str,
+        Meta(
+            pattern=r"^(https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?(/[!-~]*)?)?\Z", description="http://host:port/path"
+        ),
+    ] = ""
+    reranker_api_key: _Printable = ""  # never shown
     reranker_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 15.0  # for the whole call, retries included
     reranker_token_budget: Annotated[int, Meta(ge=4000)] = 8000  # of what is sent in one call
     # of `mnemolite serve`; lists are separated by commas in the environment
@@ -128,9 +144,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     )
     job_lease_seconds: Annotated[float, Meta(ge=0.5)] = 9.0  # after a worker was last heard of, its task is another's
     # redis://...: tells workers of tasks, by Celery; "" has them ask the database. Never shown
-    broker_url: Annotated[str, Meta(pattern=r"^((rediss?|unix)://[!-~]+)?\Z")] = ""
+    broker_url: _Redis = ""
     # signs what callbacks are told: any characters, or base64 behind whsec_; never shown
-    webhook_secret: Annotated[str, Meta(pattern=_WEBHOOK_SECRET)] = ""
+    webhook_secret: Annotated[
+        str,
+        Meta(pattern=_WEBHOOK_SECRET, description="16 printable characters or more, or whsec_ and base64"),
+    ] = ""
     outbound_http: bool = False  # callbacks and git repositories may be at http:// too
     outbound_networks: tuple[str, ...] = ()  # that are not public, and may be asked all the same: 10.1.0.0/16
     git_max_bytes: Annotated[int, Meta(ge=1)] = 2_000_000_000  # of a repository's latest commit, as a tree and packed
@@ -184,16 +203,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         checked: dict[str, Any] = {}
         for name, value in given.items():
             if name not in fields:
-                known = ", ".join(sorted(fields))
-                raise InvalidInput(f"unknown setting {name!r} in {origin}; there are {known}")
+                raise InvalidInput(f"unknown setting {name!r} in {origin}; {_nearest(name, fields)}")
             if isinstance(value, str) and fields[name] == tuple[str, ...]:
                 value = [part.strip() for part in value.split(",") if part.strip()]  # noqa: PLW2901
             try:
                 checked[name] = msgspec.convert(value, fields[name], strict=not isinstance(value, str))
             except msgspec.ValidationError as error:
                 shown = "***" if name in _SECRET else repr(value)
-                raise InvalidInput(f"setting {name} in {origin} is {shown}: {error}") from error
+                right = [meta.description for meta in getattr(fields[name], "__metadata__", ()) if meta.description]
+                why = f"write {right[0]}" if right else error
+                raise InvalidInput(f"setting {name} in {origin} is {shown}: {why}") from error
         return checked
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, 3)
+    return f"is it {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
 
 
 def _data_home(environ: Mapping[str, str]) -> Path:

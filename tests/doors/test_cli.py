@@ -72,6 +72,12 @@ def test_a_name_finds_its_definition_first(indexed: Path) -> None:
     assert found("charg", indexed)[0]["path"] == "pay/charge.ts"
 
 
+def test_a_mistyped_command_is_guessed() -> None:
+    done = run("serch", "mail")
+    assert done.returncode == 2
+    assert "No such command 'serch'. Did you mean 'search'" in done.stderr
+
+
 def test_exit_codes_are_those_of_grep(indexed: Path) -> None:
     assert run("search", "validate_email", indexed).returncode == 0
     assert run("search", "zzzqqqxxx", indexed, "--lexical-only").returncode == 1

@@ -35,10 +35,20 @@ def test_a_wrong_value_is_refused_with_its_name_and_place(name: str, value: str,
         Settings.load(None, {**environ, f"MNEMOLITE_{name}": value})
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path, environ: dict[str, str]) -> None:
-    (tmp_path / "mnemolite.toml").write_text("wrokers = 2\n")
-    with pytest.raises(InvalidInput, match=r"unknown setting 'wrokers' in .*mnemolite.toml; there are .*workers"):
+@pytest.mark.parametrize(("name", "said"), [("wrokers", r"is it workers\?"), ("zzz", "there are .*workers")])
+def test_an_unknown_name_is_refused_with_the_known_ones(
+    name: str, said: str, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    (tmp_path / "mnemolite.toml").write_text(f"{name} = 2\n")
+    with pytest.raises(InvalidInput, match=rf"unknown setting '{name}' in .*mnemolite.toml; {said}"):
         Settings.load(tmp_path, environ)
+
+
+def test_what_an_address_looks_like_is_said_in_words(environ: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match=r"'localhost:8003': write grpc://host:port, several parted by commas\Z"):
+        Settings.load(None, {**environ, "EMBEDDING_SERVICE_URL": "localhost:8003"})
+    with pytest.raises(InvalidInput, match=r"is \*\*\*: write redis://host:port/0\Z"):
+        Settings.load(None, {**environ, "MNEMOLITE_REDIS_URL": "localhost"})
 
 
 def test_a_broken_file_is_refused(tmp_path: Path, environ: dict[str, str]) -> None:
