@@ -72,6 +72,19 @@ def test_a_name_finds_its_definition_first(indexed: Path) -> None:
     assert found("charg", indexed)[0]["path"] == "pay/charge.ts"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there no file can have such a name")
+def test_what_is_found_does_not_act_on_the_terminal(tree: Path) -> None:
+    name = "clear\x1b[2J\nemail.py:1-2   forged.py"
+    (tree / name).write_text("def empty_trash():\n    return '\x1b]0;title\x07\t\u202etxt'\n")
+    (tree / "gone\x07.bin").write_bytes(b"\0")
+    assert "binary: gone�.bin" in run("index", tree, "--verbose").stdout
+    first, _, last, *_ = run("search", "empty_trash", tree, "--limit", "1").stdout.splitlines()
+    assert first.startswith("clear�[2J�email.py:1-2   forged.py:1-2   empty_trash   ")
+    assert last.endswith("return '�]0;title�\t�txt'")
+    [hit] = found("empty_trash", tree, "--limit", "1")
+    assert hit["path"] == name  # programs are given what there is
+
+
 def test_a_mistyped_command_is_guessed() -> None:
     done = run("serch", "mail")
     assert done.returncode == 2

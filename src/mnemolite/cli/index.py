@@ -12,6 +12,7 @@ import click
 from msgspec import structs
 
 from mnemolite.cli import is_rekall
+from mnemolite.cli.plain import in_line
 from mnemolite.cli.progress import ProgressLine
 from mnemolite.errors import InvalidInput, NotFound
 from mnemolite.ingest.pipeline import Changes, Report
@@ -113,7 +114,7 @@ def _print_report(root: Path, report: Report, verbose: bool) -> None:
     _print_skipped(report.skipped, report.skipped_paths, verbose)
     _print_masked(report.masked, verbose)
     for path, reason in report.poison.items():
-        click.echo(f"mnemolite: {path} stopped its parser ({reason}) and was cut by lines", err=True)
+        click.echo(f"mnemolite: {in_line(path)} stopped its parser ({reason}) and was cut by lines", err=True)
 
 
 def _print_skipped(skipped: Mapping[str, int], paths: Mapping[str, Sequence[str]], verbose: bool) -> None:
@@ -125,7 +126,7 @@ def _print_skipped(skipped: Mapping[str, int], paths: Mapping[str, Sequence[str]
         for reason, count in skipped.items():
             named = paths.get(reason, ())
             for path in named:
-                click.echo(f"  {reason}: {path}")
+                click.echo(f"  {reason}: {in_line(path)}")
             if named and count > len(named):
                 click.echo(f"  {reason}: and {count - len(named):,} more")
 
@@ -139,7 +140,7 @@ def _print_masked(masked: Mapping[str, Sequence[Masked]], verbose: bool) -> None
     if verbose:
         for path, places in masked.items():
             for place in places:
-                click.echo(f"  {place.kind}: {path}:{place.line}")
+                click.echo(f"  {place.kind}: {in_line(path)}:{place.line}")
 
 
 def _status(memory: Memory, stats: Stats, change: Changes) -> dict[str, object]:
@@ -167,7 +168,7 @@ def _print_status(memory: Memory, stats: Stats, change: Changes, verbose: bool) 
         click.echo("fresh      as the tree is now")
     if verbose:
         for path in change.changed:
-            click.echo(f"  changed: {path}")
+            click.echo(f"  changed: {in_line(path)}")
         for path in change.removed:
-            click.echo(f"  gone: {path}")
+            click.echo(f"  gone: {in_line(path)}")
     _print_skipped({**change.skipped, **stats.skipped}, change.skipped_paths, verbose)

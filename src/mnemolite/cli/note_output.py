@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from mnemolite.cli.note_options import shown_project
+from mnemolite.cli.plain import plain, visible
 from mnemolite.note_documents import secrets_in
 from mnemolite.notebook import Notebook
 from mnemolite.notes.anchors import described, texts
@@ -18,16 +18,10 @@ from mnemolite.notes.forms import values_of
 from mnemolite.records import Anchor, Note, NoteHit, Status
 from mnemolite.types import AnchorState, Hit, Pinned, Standing
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # would act on the terminal
 Standings = Callable[[Sequence[Anchor]], Sequence[Standing]]
 SNIPPET_LINES = 4
 KEPT = "kept as it was written, masked where it is searched and shown to agents"  # of a secret
 WIDTH = 160
-
-
-def plain(text: str) -> str:
-    """*text* on one line, without what would act on the terminal."""
-    return " ".join(_CONTROL.sub("�", text).split())
 
 
 def print_changed(note: Note, what: str, form: bool) -> None:
@@ -104,7 +98,7 @@ def print_note(note: Note, notes: Notebook, standings: Standings) -> None:
         if value:
             click.echo(f"{plain(name):12} {plain(value)}")
     if note.body:
-        click.echo("\n" + _CONTROL.sub("�", note.body.replace("\r\n", "\n")))
+        click.echo("\n" + visible(note.body.replace("\r\n", "\n")))
 
 
 def pinned_text(pinned: Pinned) -> str:

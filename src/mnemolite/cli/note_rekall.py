@@ -11,7 +11,7 @@ import click
 
 from mnemolite.cli.note_exchange import fates_text, masked_lines
 from mnemolite.cli.note_options import opened
-from mnemolite.cli.note_output import plain
+from mnemolite.cli.plain import plain
 from mnemolite.records import GLOBAL
 from mnemolite.rekall import Report, take_rekall
 from mnemolite.wiring import open_rekall

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnemolite.cli import is_rekall
+from mnemolite.cli.plain import in_line, plain, visible
 from mnemolite.cli.progress import ProgressLine
 from mnemolite.cli.remarks import about, print_remarks
 from mnemolite.errors import InvalidInput
@@ -244,10 +245,10 @@ def _as_json(hit: Hit, query: str, context: int | None) -> dict[str, object]:
 def _as_text(hit: Hit, query: str, context: int | None) -> str:
     chunk = hit.chunk
     ranks = ", ".join(f"{name} {place.rank}" for name, place in hit.ranks.items())
-    place = f"{_shown(chunk)}:{chunk.first_line}-{chunk.last_line}"
-    head = f"{click.style(place, fg='magenta')}   {click.style(_title(chunk), bold=True)}   {ranks}"
+    place = f"{in_line(_shown(chunk))}:{chunk.first_line}-{chunk.last_line}"
+    head = f"{click.style(place, fg='magenta')}   {click.style(plain(_title(chunk)), bold=True)}   {ranks}"
     first, lines = _snippet(chunk, query, CONTEXT if context is None else context)
-    body = "".join(f"\n{click.style(f'{first + i:6}', fg='green')}  {line}" for i, line in enumerate(lines))
+    body = "".join(f"\n{click.style(f'{first + i:6}', fg='green')}  {visible(line)}" for i, line in enumerate(lines))
     return head + _pins(hit) + body + ("\n" if body else "")
 
 
