@@ -140,6 +140,11 @@ def model_folder(settings: Settings, domain: Domain = Domain.HYBRID) -> Path:
     return added if is_name and (added.is_dir() or not folder.is_dir()) else folder
 
 
+def model_space(settings: Settings, domain: Domain = Domain.HYBRID) -> Space:
+    """Of the model configured for *domain*, which is not loaded for it."""
+    return _space(model_folder(settings, domain))
+
+
 def load_model(settings: Settings, domain: Domain = Domain.HYBRID) -> Embedder:
     """The model configured for *domain*, in this process, for as long as it is held."""
     return _load(model_folder(settings, domain), settings)

@@ -104,20 +104,26 @@ class Transformer:
 
     def run(self, given: Sequence[Tokens]) -> Iterator[Batch]:
         """Every text is in one of the batches; what the model says of it does not depend on the others."""
-        for places in self._batches([len(tokens.ids) for tokens in given]):
-            chosen = [given[place] for place in places]
-            longest = -(-max(len(tokens.ids) for tokens in chosen) // self._step) * self._step
-            mask = _table([[1] * len(tokens.ids) for tokens in chosen], 0, longest)
-            inputs = {
-                "input_ids": _table([tokens.ids for tokens in chosen], self._padding, longest),
-                "attention_mask": mask,
-                "token_type_ids": _table([tokens.types for tokens in chosen], 0, longest),
-            }
+        for places, inputs in self.padded(given):
             try:
                 output = self._forward(inputs)
             except Exception as error:
                 raise self._failure(f"the model at {self._file} failed: {error}") from error
-            yield Batch(places, mask, output)
+            yield Batch(places, inputs["attention_mask"], output)
+
+    def padded(self, given: Sequence[Tokens]) -> Iterator[tuple[list[int], dict[str, NDArray[np.int64]]]]:
+        """What makes up each batch: the places of its texts, and what the model takes of them."""
+        for places in self._batches([len(tokens.ids) for tokens in given]):
+            chosen = [given[place] for place in places]
+            longest = -(-max(len(tokens.ids) for tokens in chosen) // self._step) * self._step
+            yield (
+                places,
+                {
+                    "input_ids": _table([tokens.ids for tokens in chosen], self._padding, longest),
+                    "attention_mask": _table([[1] * len(tokens.ids) for tokens in chosen], 0, longest),
+                    "token_type_ids": _table([tokens.types for tokens in chosen], 0, longest),
+                },
+            )
 
     @abstractmethod
     def _forward(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,10 +21,12 @@ import numpy as np
 from mnemolite.errors import EmbedderUnavailable
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mnemolite.types import Matrix, Vector
 
 NOMIC_POSITIONS = 2048  # beyond, its frequencies would have to change
-_TYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
+_TYPES: dict[str, type[np.generic]] = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
 _PREFIX = re.compile(r"^(bert|nomic_bert|model)\.")  # some exports have one
 _NAMES = {  # of NomicBERT, and what BERT calls the same
     "emb_ln": "embeddings.LayerNorm",
@@ -39,6 +42,10 @@ _JINA_NAMES = {
     "mlp.down_layer": "output.dense",
     "layer_norm_1": "attention.LayerNorm",
     "layer_norm_2": "output.LayerNorm",
+}
+_TOGETHER = {  # what these two keep as one tensor, whose rows are those of several of BERT's
+    "attn.Wqkv": ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "mlp.up_gated_layer": ("intermediate.dense", "intermediate.gate"),
 }
 
 
@@ -88,23 +95,43 @@ def read_bert(folder: Path) -> tuple[BertConfig, dict[str, Vector]]:
     """
     try:
         given = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Json)
-        weights = read_safetensors(folder / "model.safetensors")
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        tensors = read_safetensors(folder / "model.safetensors")
+    except (OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
         raise EmbedderUnavailable(f"no sentence-transformers model at {folder}: {error}") from error
+    config = _config(folder, given, tensors)
+    weights: dict[str, Vector] = {}
+    for name, values in tensors.items():
+        parts = _parts(config, name)
+        weights |= zip(parts, np.split(values.astype(np.float32), len(parts)), strict=True)
+    return config, weights
+
+
+def write_bert(file: Path, config: BertConfig, weights: Mapping[str, Vector], *, like: Path) -> None:
+    """*weights* in 32 bits, under the names and together as the file *like* has them."""
+    tensors = {}
+    for name, values in read_safetensors(like).items():
+        joined = np.concatenate([weights[part] for part in _parts(config, name)])
+        tensors[name] = joined.astype(np.int64 if values.dtype == np.int64 else np.float32)
+    write_safetensors(file, tensors)
+
+
+def _config(folder: Path, given: _Json, names: Iterable[str]) -> BertConfig:
     if given.model_type == "bert":
         if given.hidden_act != "gelu":
             raise EmbedderUnavailable(f"{folder} has the activation {given.hidden_act}, not gelu")
         size = given.num_attention_heads, given.num_hidden_layers
         config = BertConfig(*size, given.layer_norm_eps, given.max_position_embeddings)
-        if given.position_embedding_type == "alibi":
-            return msgspec.structs.replace(config, alibi=True, gate="gelu"), _of_jina(folder, given, weights)
-        return config, weights
+        if given.position_embedding_type != "alibi":
+            return config
+        if given.feed_forward_type != "geglu" or not any("self.layer_norm_q" in name for name in names):
+            raise EmbedderUnavailable(f"{folder} is a JinaBERT of another kind than jina-embeddings-v2-base-code's")
+        return msgspec.structs.replace(config, alibi=True, gate="gelu")
     if given.model_type != "nomic_bert":
         raise EmbedderUnavailable(f"{folder} is a {given.model_type}; only bert and nomic_bert are done here")
     odd = given.prenorm or given.rotary_emb_interleaved or given.rotary_emb_fraction != 1
     if odd or given.activation_function != "swiglu":
         raise EmbedderUnavailable(f"{folder} is a nomic_bert of another kind than nomic-embed-text's")
-    config = BertConfig(
+    return BertConfig(
         heads=given.n_head,
         layers=given.n_layer,
         epsilon=given.layer_norm_epsilon,
@@ -112,38 +139,15 @@ def read_bert(folder: Path) -> tuple[BertConfig, dict[str, Vector]]:
         rotary_base=given.rotary_emb_base,
         gate="silu",
     )
-    return config, _of_nomic(weights)
 
 
-def _of_jina(folder: Path, given: _Json, weights: dict[str, Vector]) -> dict[str, Vector]:
-    if given.feed_forward_type != "geglu" or not any("self.layer_norm_q" in name for name in weights):
-        raise EmbedderUnavailable(f"{folder} is a JinaBERT of another kind than jina-embeddings-v2-base-code's")
-    renamed: dict[str, Vector] = {}
-    for name, values in weights.items():
-        if "mlp.up_gated_layer" in name:
-            for part, rows in zip(("dense", "gate"), np.split(values, 2), strict=True):
-                renamed[name.replace("mlp.up_gated_layer", f"intermediate.{part}")] = rows
-        else:
-            renamed[_named(name, _JINA_NAMES)] = values
-    return renamed
-
-
-def _named(name: str, names: dict[str, str]) -> str:
-    for old, new in names.items():
+def _parts(config: BertConfig, name: str) -> list[str]:
+    """What BERT calls the rows of a tensor, in as many equal parts."""
+    name = _PREFIX.sub("", name)
+    for old, new in (_NAMES if config.rotary_base else _JINA_NAMES if config.alibi else {}).items():
         name = name.replace(old, new)
-    return name
-
-
-def _of_nomic(weights: dict[str, Vector]) -> dict[str, Vector]:
-    renamed: dict[str, Vector] = {}
-    for given, values in weights.items():
-        name = _named(given, _NAMES)
-        if "attn.Wqkv" in name:
-            for part, rows in zip(("query", "key", "value"), np.split(values, 3), strict=True):
-                renamed[name.replace("attn.Wqkv", f"attention.self.{part}")] = rows
-        else:
-            renamed[name] = values
-    return renamed
+    together = next((whole for whole in _TOGETHER if whole in name), "")
+    return [name.replace(together, part) for part in _TOGETHER[together]] if together else [name]
 
 
 def turns(tokens: int, width: int, base: float) -> tuple[Matrix, Matrix]:
@@ -164,9 +168,9 @@ def slopes(heads: int) -> Vector:
     return np.array(found, np.float32)
 
 
-def read_safetensors(file: Path) -> dict[str, Vector]:
+def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
     """
-    The tensors of *file* by name, in float32: 8 bytes of length, a JSON header, then the data
+    The tensors of *file* by name: 8 bytes of length, a JSON header, then the data
     (https://github.com/huggingface/safetensors#format).
     """
     data = file.read_bytes()
@@ -177,5 +181,20 @@ def read_safetensors(file: Path) -> dict[str, Vector]:
         if name != "__metadata__":
             start, end = entry["data_offsets"]
             values = np.frombuffer(data[8 + size + start : 8 + size + end], _TYPES[entry["dtype"]])
-            tensors[_PREFIX.sub("", name)] = values.astype(np.float32).reshape(entry["shape"])
+            tensors[name] = values.reshape(entry["shape"])
     return tensors
+
+
+def write_safetensors(file: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # without it some readers refuse the file
+    names = {type: name for name, type in _TYPES.items()}
+    end = 0
+    for name, values in tensors.items():
+        offsets = [end, end + values.nbytes]
+        header[name] = {"dtype": names[values.dtype.type], "shape": values.shape, "data_offsets": offsets}
+        end += values.nbytes
+    described = json.dumps(header).encode()
+    described += b" " * (-len(described) % 8)
+    with file.open("wb") as out:
+        out.write(len(described).to_bytes(8, "little") + described)
+        out.writelines(np.ascontiguousarray(values).data for values in tensors.values())

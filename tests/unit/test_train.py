@@ -123,7 +123,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
 
 
 def test_every_pair_is_in_one_batch_of_an_epoch() -> None:
-    cuts = contrastive.batches(DATA, OPTIONS, 0)
+    cuts = contrastive.batches(DATA.repositories, OPTIONS.batch, 0, 0)
     assert sorted(np.concatenate(cuts).tolist()) == list(range(len(DATA)))
 
 
@@ -141,7 +141,7 @@ def test_a_mined_negative_is_another_passage() -> None:
 
 def test_the_written_model_loads_and_its_vectors_are_those_of_the_table(tmp_path: Path) -> None:
     rows = trained().table.rows()
-    quantise.write(tmp_path, rows, TOKENS, HELD, name="test")
+    quantise.write(tmp_path, rows, TOKENS, name="test", relevance=quantise.relevance(rows, HELD))
     verify(tmp_path)
     texts = [corpus.passage(p, with_path=True) for pairs in HELD_OUT for p in pairs]
     found = StaticEmbedder(tmp_path).embed(texts, Role.PASSAGE)

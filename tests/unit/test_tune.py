@@ -19,7 +19,8 @@ from mnemolite.errors import Conflict, InvalidInput
 from mnemolite.lab import examples as ex
 from mnemolite.lab import held_out, judge
 from mnemolite.lab.grep import Grep
-from mnemolite.lab.tune import Record, cut_passage, read_record
+from mnemolite.lab.lesson import cut_passage
+from mnemolite.lab.tune import Record, read_record
 from mnemolite.settings import Settings
 from mnemolite.wiring import open_memory
 
@@ -57,7 +58,7 @@ def commit(root: Path, message: str) -> None:
 @pytest.fixture(scope="module")
 def mined(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("mined") / "examples.jsonl"
-    mnemolite("train", "mine", project, "--out", file, "--most", 700)
+    mnemolite("train", "mine", project, "--out", file, "--most", 1200)
     return file
 
 

@@ -62,33 +62,53 @@ def mine_command(paths: tuple[str, ...], out: Path, most: int, commits: int, acc
 @click.argument("examples", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
 @click.option("--in", "here", default=".", help="The tree of examples that name none.")
-@click.option("--start", help="A static model to start from, a folder; the shipped one unless told.")
+@click.option("--start", help="The model to start from, a folder or one that was added; the shipped one unless told.")
 @click.option("--name", help="Of the model; that of its folder unless told.")
 @click.option("--epochs", default=3, show_default=True, type=click.IntRange(min=1))
-@click.option("--rate", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True))
+@click.option("--batch", type=click.IntRange(min=2), help="Examples of a step; 256, or 16 for a transformer.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="1e-3, or 2e-5 for a transformer.")
+@click.option(
+    "--warm-up",
+    type=click.IntRange(min=0),
+    help="Steps until the rate is whole, at most half of all; a twentieth of all, or 100 for a transformer.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 def run_command(
-    examples: Path, out: Path, here: str, start: str | None, name: str | None, epochs: int, rate: float, seed: int
+    examples: Path,
+    out: Path,
+    here: str,
+    start: str | None,
+    name: str | None,
+    epochs: int,
+    batch: int | None,
+    rate: float | None,
+    warm_up: int | None,
+    seed: int,
 ) -> None:
     """
-    Train a static model on EXAMPLES, a file of 'train mine' or of your own, and write it to a folder.
+    Train a model on EXAMPLES, a file of 'train mine' or of your own, and write it to a folder.
 
-    Files are parted by their path: most are trained on, some choose how much of what was learnt is taken, and those
-    that are left are for 'train eval'.
+    It is a static one, or, where torch is installed, a transformer with model.safetensors. Files are parted by their
+    path: most are trained on, some choose how much of what was learnt is taken, and those that are left are for 'train
+    eval'.
     """
-    from mnemolite.embedders.static import SHIPPED
     from mnemolite.lab.examples import read_examples, resolve
     from mnemolite.lab.tune import tune
+    from mnemolite.models import model_folder
 
-    resolved = resolve(read_examples(examples), tree_folder(here))
+    root = tree_folder(here)
+    settings = Settings.load(root)
     record = tune(
-        resolved,
-        Path(start) if start else SHIPPED,
+        resolve(read_examples(examples), root),
+        model_folder(msgspec.structs.replace(settings, embedding_model=start or "")),
         out,
         name=name or out.resolve().name,
         seed=seed,
         epochs=epochs,
+        batch=batch,
         rate=rate,
+        warm_up=warm_up,
+        device=settings.device,
         say=lambda line: click.echo(line, err=True),
     )
     if not record.share:
@@ -145,7 +165,7 @@ def use_command(model: Path, path: str, force: bool) -> None:
     settings = Settings.load(tree_folder(path))
     own = using(settings, model)
     check_model(own)
-    why = approved(model, against=in_use(settings), force=force)
+    why = approved(model, fingerprint=in_use(own), against=in_use(settings), force=force)
     with open_memory(path, settings=own, create=False) as memory:
         done = memory.spaces.build()
         memory.spaces.switch()

@@ -183,6 +183,28 @@ def read_configuration(folder: Path) -> Configuration:
     )
 
 
+def write_descriptions(folder: Path, configuration: Configuration) -> None:
+    """What :func:`read_configuration` reads where there is no manifest; of a cut of the vectors they say nothing."""
+    prompts = {names[0]: configuration.prompts[role] for role, names in _PROMPT_NAMES.items()}
+    steps = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+    described: dict[str, Any] = {
+        "modules.json": [
+            {"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{name}"}
+            for place, (name, path) in enumerate(steps.items())
+        ],
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": configuration.width,
+            **{name: pooling == configuration.pooling for name, pooling in _POOLINGS.items() if "sqrt" not in name},
+        },
+        "sentence_bert_config.json": _Sentences(configuration.max_tokens, configuration.lower_case),
+        "config_sentence_transformers.json": _Prompts({name: prompt for name, prompt in prompts.items() if prompt}),
+        RELEVANCE: configuration.relevance,
+    }
+    for name, value in described.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+
+
 def _pooling(folder: Path, given: dict[str, Any]) -> Pooling:
     chosen = {name for name, value in given.items() if name.startswith("pooling_mode_") and value is True}
     poolings = {_POOLINGS.get(name) for name in chosen} or {"mean"}

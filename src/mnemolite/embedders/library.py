@@ -83,12 +83,7 @@ class Library:
             given(new)
             (new / MANIFEST).unlink(missing_ok=True)
             configuration = _configured(replace(read_configuration(new), name=name), PROFILES.get(name), dimension)
-            try:
-                files = {file: describe(new / file) for file in shaping_files(new, configuration)}
-            except OSError as error:
-                raise EmbedderUnavailable(f"the model {name} lacks a file: {error}") from error
-            configuration = replace(configuration, files=files)
-            (new / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(configuration)))
+            configuration = record(new, configuration)
             open_transformer(new).embed(["a text"], Role.QUERY)
             if self.path(name).exists():
                 self.path(name).rename(old)
@@ -103,6 +98,17 @@ class Library:
             EmbedderUnavailable: one is missing, or is not the one that was added.
         """
         verify(self.path(name))
+
+
+def record(folder: Path, configuration: Configuration) -> Configuration:
+    """Writes the manifest of the model in *folder*, whose files are recorded as they are."""
+    try:
+        files = {file: describe(folder / file) for file in shaping_files(folder, configuration)}
+    except OSError as error:
+        raise EmbedderUnavailable(f"the model {configuration.name} lacks a file: {error}") from error
+    configuration = replace(configuration, files=files)
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(configuration)))
+    return configuration
 
 
 def open_transformer(folder: Path, device: Device = "auto") -> SentenceEmbedder:

@@ -46,14 +46,15 @@ class SentenceEmbedder:
 
         rows = np.zeros((len(texts), self._configuration.dimension), np.float32)
         told = [place for place, text in enumerate(texts) if (text.strip() if isinstance(text, str) else text)]
-        for batch in self._model.run([self._encoded(texts[place], role) for place in told]):
-            rows[[told[place] for place in batch.places]] = self._cut(self._pooled(batch))
+        for batch in self._model.run([self.encoded(texts[place], role) for place in told]):
+            rows[[told[place] for place in batch.places]] = self.cut(self._pooled(batch))
         if not np.isfinite(rows).all():
             raise EmbedderUnavailable(f"the model at {self._file} gives figures that are not finite")
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
         return rows
 
-    def _encoded(self, text: Text, role: Role) -> Tokens:
+    def encoded(self, text: Text, role: Role) -> Tokens:
+        """With the prompt of its role."""
         if isinstance(text, str):
             return self._model.encode(self._cased(self._prompts[role] + text))
         return self._model.framed([*self._model.tokens(self._cased(self._prompts[role])), *text])
@@ -83,7 +84,7 @@ class SentenceEmbedder:
             pooled = np.einsum("ntd,nt->nd", states, mask.astype(np.float32)) / mask.sum(1, keepdims=True)
         return pooled
 
-    def _cut(self, rows: Matrix) -> Matrix:
+    def cut(self, rows: Matrix) -> Matrix:
         """Those of a Matryoshka model to their first dimensions, which mean the most."""
         dimension = self._configuration.dimension
         if dimension < self._configuration.width and self._configuration.centred:

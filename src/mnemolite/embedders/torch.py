@@ -40,49 +40,62 @@ class TorchEmbedder(SentenceEmbedder):
                 " 'mnemolite[torch]', or bring them into ONNX with 'mnemolite models export'"
             ) from error
         configuration = checked_configuration(folder)
-        super().__init__(folder, configuration, _TorchModel(folder, configuration, device))
+        super().__init__(folder, configuration, TorchModel(folder, configuration, device))
 
 
-class _TorchModel(Transformer):
-    def __init__(self, folder: Path, configuration: Configuration, device: Device) -> None:
+class TorchModel(Transformer):
+    """
+    Attributes:
+        config: what it is.
+        weights: tensors by their names in BERT; what is changed in them changes what it says.
+    """
+
+    def __init__(self, folder: Path, configuration: Configuration, device: Device, *, exact: bool = False) -> None:
+        """*exact*: with 32 bits on a GPU too."""
         import torch
 
-        config, weights = read_bert(folder)
+        self.config, weights = read_bert(folder)
         self._device = _chosen(device)
         on_gpu = self._device.type == "cuda"
         super().__init__(
             folder / configuration.model,
             folder / configuration.tokenizer,
             EmbedderUnavailable,
-            max_tokens=min(configuration.max_tokens or config.positions, config.positions),
+            max_tokens=min(configuration.max_tokens or self.config.positions, self.config.positions),
             batch_tokens=GPU_TOKENS if on_gpu else BATCH_TOKENS,
             padding_share=GPU_PADDING if on_gpu else PADDING_SHARE,
             step=GPU_STEP if on_gpu else 1,
         )
         self._pooling = configuration.pooling
-        self._states = _States(config, weights, self._device, torch.float16 if on_gpu else torch.float32)
+        kind = torch.float16 if on_gpu and not exact else torch.float32
+        self._states = _States(self.config, weights, self._device, kind)
+        self.weights = self._states.weights
 
     def _forward(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         """One vector for each text: those of all tokens are many times as much to bring from a GPU."""
+        import torch
+
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self.pooled(inputs).cpu().numpy()
+        return found
+
+    def pooled(self, inputs: Mapping[str, NDArray[np.int64]]) -> Any:
+        """(texts, width)"""
         import torch
 
         ids, types, mask = (
             torch.from_numpy(inputs[name]).to(self._device)
             for name in ("input_ids", "token_type_ids", "attention_mask")
         )
-        with torch.inference_mode():
-            states = self._states(ids, types, mask).float()
-            there = mask[:, :, None].bool()
-            if self._pooling == "cls":
-                pooled = states[:, 0]
-            elif self._pooling == "last":
-                pooled = states[torch.arange(len(states)), mask.sum(1) - 1]
-            elif self._pooling == "max":
-                pooled = states.masked_fill(~there, -torch.inf).amax(1)
-            else:
-                pooled = states.masked_fill(~there, 0).sum(1) / mask.sum(1, keepdim=True)
-        found: NDArray[np.float32] = pooled.cpu().numpy()
-        return found
+        states = self._states(ids, types, mask).float()
+        there = mask[:, :, None].bool()
+        if self._pooling == "cls":
+            return states[:, 0]
+        if self._pooling == "last":
+            return states[torch.arange(len(states)), mask.sum(1) - 1]
+        if self._pooling == "max":
+            return states.masked_fill(~there, -torch.inf).amax(1)
+        return states.masked_fill(~there, 0).sum(1) / mask.sum(1, keepdim=True)
 
 
 class _States:
@@ -92,7 +105,7 @@ class _States:
         import torch
 
         self._config = config
-        self._weights = {name: torch.from_numpy(value.copy()).to(device, kind) for name, value in weights.items()}
+        self.weights = {name: torch.from_numpy(value.copy()).to(device, kind) for name, value in weights.items()}
         self._slopes = torch.from_numpy(slopes(config.heads)).to(device)
         self._kind = kind
         self._turns: tuple[Any, ...] = ()
@@ -104,11 +117,9 @@ class _States:
     def __call__(self, ids: Any, types: Any, mask: Any) -> Any:
         from torch.nn import functional
 
-        config, weights = self._config, self._weights
-        x = (
-            weights["embeddings.word_embeddings.weight"][ids]
-            + weights["embeddings.token_type_embeddings.weight"][types]
-        )
+        config, weights = self._config, self.weights
+        words, kinds = (weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "token_type"))
+        x = functional.embedding(ids, words) + functional.embedding(types, kinds)
         if config.learnt_positions:
             x = x + weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
         x = self._norm(x, "embeddings.LayerNorm")
@@ -162,12 +173,12 @@ class _States:
     def _linear(self, x: Any, name: str) -> Any:
         from torch.nn import functional
 
-        return functional.linear(x, self._weights[f"{name}.weight"], self._weights.get(f"{name}.bias"))
+        return functional.linear(x, self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias"))
 
     def _norm(self, x: Any, name: str) -> Any:
         from torch.nn import functional
 
-        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         return functional.layer_norm(x, weight.shape, weight, bias, self._config.epsilon)
 
 

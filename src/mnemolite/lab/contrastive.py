@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnemolite.errors import InvalidInput
-from mnemolite.lab.corpus import Bag, Corpus, Texts, bag, cut, embed, equals
+from mnemolite.lab.corpus import Bag, Corpus, Keyed, Texts, bag, cut, embed, equals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,9 +85,7 @@ def batch(
     """The pairs of *index*; *negatives* are places of passages, *distilled* of short texts."""
     shown = index if negatives is None else np.concatenate((index, negatives))
     parts = [data.queries.pick(index), data.passages.pick(shown)]
-    masked = data.passage_keys[index, None] == data.passage_keys[shown]
-    masked |= data.query_keys[index, None] == data.query_keys[shown]
-    np.fill_diagonal(masked, False)
+    masked = right_besides(data, index, shown)
     similarities = None
     if distilled is not None:
         texts, chosen = distilled
@@ -95,6 +93,13 @@ def batch(
         vectors = texts.vectors[chosen]
         similarities = vectors @ vectors.T
     return Batch(bag(parts, tokens), len(index), len(shown), masked, similarities)
+
+
+def right_besides(data: Keyed, index: Indices, shown: Indices) -> NDArray[np.bool_]:
+    """(index, shown): what is no negative, being as right an answer as the pair's own, which is on the diagonal."""
+    masked = equals(data, index, shown)
+    np.fill_diagonal(masked, False)
+    return masked
 
 
 @dataclass(frozen=True)
@@ -211,7 +216,11 @@ def train(
 
     *negatives* holds a place of a passage for each pair. *save* is called every ``checkpoint_steps``.
     """
-    plan = [step for epoch in range(options.epochs) for step in batches(data, options, epoch)]
+    plan = [
+        step
+        for epoch in range(options.epochs)
+        for step in batches(data.repositories, options.batch, options.seed, epoch)
+    ]
     losses = []
     for number in range(state.steps, len(plan)):
         index = plan[number]
@@ -219,7 +228,7 @@ def train(
         further = None if negatives is None else negatives[index]
         step = batch(data, index, len(state.table.weights), further, distilled)
         found = gradient(state.table, step, options)
-        _move(state, step.bag.touched, found, _pace(number, len(plan), options.warm_up), options)
+        _move(state, step.bag.touched, found, pace(number, len(plan), options.warm_up), options)
         losses.append(found.loss)
         state.steps = number + 1
         if state.steps % options.checkpoint_steps == 0:
@@ -227,18 +236,18 @@ def train(
     return float(np.mean(losses)) if losses else 0.0
 
 
-def batches(data: Corpus, options: Options, epoch: int) -> list[Indices]:
+def batches(repositories: NDArray[np.int32], size: int, seed: int, epoch: int) -> list[Indices]:
     """Every pair once, shuffled; what is left of a repository's pairs is put together with other repositories'."""
-    drawn = np.random.default_rng([options.seed, epoch])
-    order = drawn.permutation(len(data))
-    order = order[np.argsort(data.repositories[order], kind="stable")]
+    drawn = np.random.default_rng([seed, epoch])
+    order = drawn.permutation(len(repositories))
+    order = order[np.argsort(repositories[order], kind="stable")]
     whole: list[Indices] = []
     left: list[Indices] = []
-    for pairs in np.split(order, np.flatnonzero(np.diff(data.repositories[order])) + 1):
-        for part in cut(pairs, options.batch):
-            (whole if len(part) >= min(_SMALLEST, options.batch) else left).append(part)
+    for pairs in np.split(order, np.flatnonzero(np.diff(repositories[order])) + 1):
+        for part in cut(pairs, size):
+            (whole if len(part) >= min(_SMALLEST, size) else left).append(part)
     if left:
-        mixed = cut(drawn.permutation(np.concatenate(left)), options.batch)
+        mixed = cut(drawn.permutation(np.concatenate(left)), size)
         if len(mixed) > 1 and len(mixed[-1]) == 1:  # one pair alone would have no negatives
             mixed[-2:] = [np.concatenate(mixed[-2:])]
         whole += mixed
@@ -271,7 +280,7 @@ def _drawn(texts: int, number: int, options: Options) -> Indices:
     return drawn.choice(texts, min(options.distil_batch, texts), replace=False)
 
 
-def _pace(number: int, steps: int, warm_up: float) -> float:
+def pace(number: int, steps: int, warm_up: float) -> float:
     """Share of the peak rate: up in a line, down in a line."""
     peak = max(1.0, steps * warm_up)
     return min((number + 1) / peak, (steps - number) / max(1.0, steps - peak), 1.0)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -47,6 +47,22 @@ class Texts:
         starts = np.concatenate(([0], np.cumsum(lengths)))
         at = np.arange(starts[-1]) + np.repeat(self.starts[index] - starts[:-1], lengths)
         return Texts(starts, self.ids[at], self.counts[at])
+
+
+class Keyed(Protocol):
+    """Pairs whose equal texts have equal keys, among them those of passages that are of no pair."""
+
+    @property
+    def query_keys(self) -> NDArray[np.uint64]: ...
+    @property
+    def passage_keys(self) -> NDArray[np.uint64]: ...
+
+
+class Vectors(NamedTuple):
+    """Unit rows."""
+
+    queries: Matrix
+    passages: Matrix
 
 
 @dataclass(frozen=True)
@@ -188,13 +204,16 @@ def embed(texts: Texts, rows: Matrix) -> Matrix:
     return found
 
 
-def reciprocal_ranks(rows: Matrix, data: Corpus) -> Vector:
+def vectors(data: Corpus, rows: Matrix) -> Vectors:
+    return Vectors(embed(data.queries, rows), embed(data.passages, rows))
+
+
+def reciprocal_ranks(found: Vectors, data: Keyed) -> Vector:
     """Of each pair's passage among all passages of *data*; a tie counts against it, a second right answer does not."""
-    passages = embed(data.passages, rows)
-    everything = np.arange(len(passages))
-    ranks: Vector = np.ones(len(data), np.float32)
-    for part in cut(np.arange(len(data)), 1024):
-        scores = embed(data.queries.pick(part), rows) @ passages.T
+    everything = np.arange(len(found.passages))
+    ranks: Vector = np.ones(len(found.queries), np.float32)
+    for part in cut(np.arange(len(ranks)), 1024):
+        scores = found.queries[part] @ found.passages.T
         own = scores[np.arange(len(part)), part]
         scores[equals(data, part, everything)] = -np.inf
         ranks[part] += (scores >= own[:, None]).sum(1)
@@ -203,10 +222,11 @@ def reciprocal_ranks(rows: Matrix, data: Corpus) -> Vector:
 
 def evaluate(rows: Matrix, data: Corpus) -> float:
     """Mean reciprocal rank, see :func:`reciprocal_ranks`."""
-    return float(reciprocal_ranks(rows, data).mean())
+    return float(reciprocal_ranks(vectors(data, rows), data).mean())
 
 
-def equals(data: Corpus, some: Indices, others: Indices) -> NDArray[np.bool_]:
+def equals(data: Keyed, some: Indices, others: Indices) -> NDArray[np.bool_]:
+    """(some, others): whether the passage of the one answers the query of the other as well."""
     equal: NDArray[np.bool_] = data.passage_keys[some, None] == data.passage_keys[others]
     equal |= data.query_keys[some, None] == data.query_keys[others]
     return equal

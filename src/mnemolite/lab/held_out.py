@@ -26,8 +26,9 @@ from mnemolite.lab.evaluate import K
 from mnemolite.lab.examples import QUESTIONS, Part, Resolved
 from mnemolite.lab.mine_text import TEST_PATH
 from mnemolite.lab.questions import without
+from mnemolite.models import model_folder
 from mnemolite.settings import Settings
-from mnemolite.types import TREE, Chunk, Query
+from mnemolite.types import TREE, Chunk, Domain, Query
 from mnemolite.wiring import open_memory, open_tree
 
 MOST = 400  # questions of one tree
@@ -109,7 +110,13 @@ def ask(copy: Copy, settings: Settings, ways: Mapping[str, Lists]) -> dict[str, 
     beside = copy.root.parent
     folder = TemporaryDirectory(dir=beside, prefix="index-")
     own = structs.replace(
-        settings, index_dir=folder.name, data_dir=str(beside / "none"), database_url="", min_score=0.0
+        settings,
+        index_dir=folder.name,
+        data_dir=str(beside / "none"),
+        text_embedding_model=str(model_folder(settings, Domain.TEXT).absolute()),  # the user's own are in the data_dir
+        code_embedding_model=str(model_folder(settings, Domain.CODE).absolute()),
+        database_url="",
+        min_score=0.0,
     )
     with folder, open_tree(copy.root, settings=own, create=True) as memory:
         memory.index()

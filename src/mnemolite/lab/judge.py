@@ -8,11 +8,10 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
-from mnemolite.embedders.static import read_manifest
 from mnemolite.errors import Conflict, InvalidInput
 from mnemolite.lab.evaluate import Difference, compare
 from mnemolite.lab.held_out import VECTORS, WHOLE, Answer, Copy, ask
-from mnemolite.models import load_model
+from mnemolite.models import model_space
 from mnemolite.settings import Settings
 from mnemolite.types import Domain
 
@@ -69,11 +68,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def judge(model: Path, made: Sequence[Copy], settings: Settings) -> Verdict:
     """*settings* say what is in use; the verdict is kept beside the model."""
     after = using(settings, model)
+    fingerprints = in_use(after), in_use(settings)
     asked = [{str(copy.origin): ask(copy, used, WAYS) for copy in made} for used in (settings, after)]
     kinds = {str(copy.origin): [question.relation or "others" for question in copy.questions] for copy in made}
     verdict = Verdict(
-        model=read_manifest(model).space.fingerprint,
-        against=in_use(settings),
+        model=fingerprints[0],
+        against=fingerprints[1],
         questions=sum(map(len, kinds.values())),
         figures=tuple(_figures(asked[0], asked[1], kinds)),
     )
@@ -95,7 +95,7 @@ def using(settings: Settings, model: Path) -> Settings:
 
 def in_use(settings: Settings) -> str:
     """The fingerprint of the configured model, of that of code where there are two."""
-    return load_model(settings, Domain.CODE).space.fingerprint
+    return model_space(settings, Domain.CODE).fingerprint
 
 
 def _figures(
@@ -139,15 +139,14 @@ def _figure(
     )
 
 
-def approved(model: Path, *, against: str, force: bool) -> str:
+def approved(model: Path, *, fingerprint: str, against: str, force: bool) -> str:
     """
-    Why the model may be used.
+    Why the model may be used, whose *fingerprint* is this.
 
     Raises:
         InvalidInput: it was not evaluated as it is now, or not against what is in use.
         Conflict: it is not better.
     """
-    fingerprint = read_manifest(model).space.fingerprint
     if force:
         return "as you say"
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mnemolite.embedders.manifest import Relevance, describe
 from mnemolite.embedders.static import Manifest
-from mnemolite.lab.corpus import Corpus, embed, evaluate
+from mnemolite.lab.corpus import Corpus, Vectors, evaluate, vectors
 from mnemolite.types import Domain
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ def pack(codes: NDArray[np.int8]) -> NDArray[np.uint8]:
 
 def relevance(rows: Matrix, data: Corpus) -> Relevance:
     """What one in a hundred random pairs reaches (moderate) and half of the true ones (high), as in bench."""
-    cosines, true = _cosines(rows, data)
+    cosines, true = _cosines(vectors(data, rows))
     return Relevance(high=_at(true, 0.5), moderate=_at(cosines, _MODERATE))
 
 
-def relevance_like(before: Relevance, old: Matrix, new: Matrix, data: Corpus) -> Relevance:
-    """What as many pairs reach with the table *new* as reached *before* with *old*."""
-    (random, true), (random_now, true_now) = _cosines(old, data), _cosines(new, data)
+def relevance_like(before: Relevance, old: Vectors, new: Vectors) -> Relevance:
+    """What as many pairs reach now as reached *before*."""
+    (random, true), (random_now, true_now) = _cosines(old), _cosines(new)
     return Relevance(
         high=_at(true_now, float((true < before.high).mean())),
         moderate=_at(random_now, float((random < before.moderate).mean())),
@@ -88,12 +88,11 @@ def _at(cosines: Vector, share: float) -> float:
     return round(float(np.quantile(cosines, share)), 3)
 
 
-def _cosines(rows: Matrix, data: Corpus, seed: int = 0) -> tuple[Vector, Vector]:
+def _cosines(found: Vectors, seed: int = 0) -> tuple[Vector, Vector]:
     """Of random pairs of a query and a passage, and of the true ones."""
     drawn = np.random.default_rng(seed)
-    passages = embed(data.passages, rows)[: len(data)]
-    queries = embed(data.queries, rows)
-    left, right = drawn.integers(len(data), size=(2, 200_000))
+    queries, passages = found.queries, found.passages[: len(found.queries)]
+    left, right = drawn.integers(len(queries), size=(2, 200_000))
     left, right = left[left != right], right[left != right]
     cuts = [slice(i, i + 10_000) for i in range(0, len(left), 10_000)]
     cosines = np.concatenate([np.einsum("ij,ij->i", queries[left[cut]], passages[right[cut]]) for cut in cuts])
@@ -107,30 +106,23 @@ def read(folder: Path) -> Matrix:
     return restore(codes, scales)
 
 
-def write(
-    folder: Path,
-    rows: Matrix,
-    tokens: Sequence[str],
-    data: Corpus,
-    *,
-    name: str,
-    thresholds: Relevance | None = None,
-) -> Report:
+def report(rows: Matrix, data: Corpus) -> Report:
     """
-    Writes the model, with *thresholds* or those of *data*, and measures on *data* what 8 and 4 bits cost.
+    What 8 and 4 bits cost, on *data*.
 
     The runtime reads 4 bits only; if they ever cost more than the seeds' spread of .01, it has to learn 8.
     """
+    eight, four = (restore(*quantise(rows, bits)) for bits in (8, 4))
+    return Report(evaluate(rows, data), evaluate(eight, data), evaluate(four, data), relevance(four, data))
+
+
+def write(folder: Path, rows: Matrix, tokens: Sequence[str], *, name: str, relevance: Relevance) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     codes, scales = quantise(rows, 4)
-    kept = restore(codes, scales)
-    thresholds = thresholds or relevance(kept, data)
     np.save(folder / "vectors.npy", pack(codes))
     np.save(folder / "scales.npy", scales)
     (folder / "vocab.txt").write_bytes("\n".join(tokens).encode())
-    (folder / "model.json").write_bytes(_manifest(folder, name, rows.shape[1], thresholds))
-    eight = restore(*quantise(rows, 8))
-    return Report(evaluate(rows, data), evaluate(eight, data), evaluate(kept, data), thresholds)
+    (folder / "model.json").write_bytes(_manifest(folder, name, rows.shape[1], relevance))
 
 
 def _manifest(folder: Path, name: str, dimension: int, thresholds: Relevance) -> bytes:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from mnemolite.weights import write_safetensors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -135,14 +137,3 @@ def _write(
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
     return weights
-
-
-def write_safetensors(file: Path, weights: Weights) -> None:
-    header: dict[str, Any] = {}
-    end = 0
-    for name, values in weights.items():
-        header[name] = {"dtype": "F32", "shape": values.shape, "data_offsets": [end, end + values.nbytes]}
-        end += values.nbytes
-    described = json.dumps(header).encode()
-    data = b"".join(values.tobytes() for values in weights.values())
-    file.write_bytes(len(described).to_bytes(8, "little") + described + data)

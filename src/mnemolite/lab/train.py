@@ -152,7 +152,9 @@ def main(
         options = Options(seed=seed + number, epochs=epochs, rate=rate)
         tables.append(run(data, vectors, options, work, None if number % 2 else distillation, resume=resume))
         _say(f"run {options.seed}: MRR {evaluate(tables[-1], held_out):.4f}")
-    report = quantise.write(out, average(tables), tokens, held_out, name=name)
+    rows = average(tables)
+    report = quantise.report(rows, held_out)
+    quantise.write(out, rows, tokens, name=name, relevance=report.relevance)
     _say(f"{out}: {report}")
 
 

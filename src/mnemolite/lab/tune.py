@@ -1,47 +1,38 @@
 """
-A static model that goes on learning, from examples of one's own code.
+A model that goes on learning, from examples of one's own code.
 
-It is trained contrastively on the examples of most files (:mod:`contrastive`), then mixed with what it was: how much of
-each is chosen on the examples of other files, among mixtures that have not forgotten what code in general is like. For
-that stand the docstrings of this program's own source, which is wherever it is installed.
+It is trained contrastively on the examples of most files, then mixed with what it was (Wortsman et al.,
+arXiv:2109.01903): how much of each is chosen on the examples of other files, among mixtures that have not forgotten
+what code in general is like. For that stand the docstrings of this program's own source.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-import numpy as np
 
-import mnemolite
-from mnemolite.embedders.static import read_manifest
-from mnemolite.embedders.wordpiece import WordPiece
+from mnemolite.embedders.configuration import WEIGHTS, model_file
 from mnemolite.errors import InvalidInput
-from mnemolite.ingest.passage import passage
-from mnemolite.lab import quantise, vocabulary
-from mnemolite.lab.contrastive import Options, begin, train
-from mnemolite.lab.corpus import Corpus, corpus, evaluate, key_of, tokenise
-from mnemolite.lab.examples import QUESTIONS, Part, Resolved
-from mnemolite.lab.mine import mine_tree
-from mnemolite.lab.pairs import Relation
-from mnemolite.lab.questions import without
+from mnemolite.lab.corpus import reciprocal_ranks
+from mnemolite.lab.lesson import Plan, general_questions, lesson, questions, taught
+from mnemolite.lab.quantise import relevance_like
 
 if TYPE_CHECKING:
-    from mnemolite.lab.corpus import Indices
+    from mnemolite.embedders.manifest import Relevance
+    from mnemolite.lab.corpus import Vectors
+    from mnemolite.lab.examples import Resolved
+    from mnemolite.lab.lesson import Lesson
+    from mnemolite.settings import Device
 
 RECORD = "training.json"
-LEAST = 50  # examples to train on: fewer teach it by heart
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of what was learnt, in the mixture
 FORGOTTEN = 0.05  # share of the general figure that may be lost
-# how often an example is used in an epoch; chosen by hand, after experiment 6 of docs/model/experiments.md
-TIMES = {"docstring": 4, "commit": 4, "comment": 2, "test": 2, "name": 1, "heading": 1}
-TIMES_OTHERS = 4
-QUERY_TOKENS, PASSAGE_TOKENS = 256, 256
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -52,11 +43,43 @@ class Record(msgspec.Struct, kw_only=True):
     examples: dict[str, int]  # by relation, those trained on
     seed: int
     epochs: int
+    batch: int
     rate: float
     share: float  # of what was learnt; 0 is the model as it was
     own: dict[str, float]  # on the examples that choose, by share
     general: dict[str, float]  # on this program's own source, by share
     cpu_seconds: float
+
+
+class Learner(Protocol):
+    """A model of one kind: how it is trained, what comes of it, and how it is written."""
+
+    @property
+    def plan(self) -> Plan:
+        """What suits it unless told."""
+
+    @property
+    def shares(self) -> Sequence[float]:
+        """Of what was learnt, in the mixtures that are tried."""
+
+    @property
+    def asked(self) -> int | None:
+        """How many questions choose among them, and as many of other code; None is all there are."""
+
+    @property
+    def fingerprint(self) -> str: ...  # as it was
+    @property
+    def relevance(self) -> Relevance: ...
+    def times(self, relation: str) -> int:
+        """How often an epoch has an example of *relation*."""
+
+    def learn(self, lesson: Lesson, plan: Plan, say: Callable[[str], None]) -> float:
+        """The mean loss."""
+
+    def vectors(self, lesson: Lesson) -> Mapping[float, Vectors]:
+        """By share, 0 among them."""
+
+    def write(self, folder: Path, share: float, *, name: str, relevance: Relevance) -> None: ...
 
 
 def tune(
@@ -66,52 +89,59 @@ def tune(
     *,
     name: str,
     seed: int = 0,
-    epochs: int = 3,
-    rate: float = 1e-3,
+    epochs: int | None = None,
+    batch: int | None = None,
+    rate: float | None = None,
+    warm_up: int | None = None,
+    device: Device = "auto",
     say: Callable[[str], None] = lambda _: None,
 ) -> Record:
     """
-    Writes the tuned model to *out*, the same one for the same seed. *start* is the folder of a static model.
+    Writes the tuned model to *out*, the same one for the same seed; what is not told is as suits the kind of model
+    that *start* is the folder of.
 
     Raises:
-        InvalidInput: there are too few examples, or *start* is another kind of model.
+        InvalidInput: there are too few examples, *start* cannot be trained, or *out* is something else.
     """
-    if not (start / "scales.npy").is_file():
-        raise InvalidInput(f"{start} is no static model, and only those can be trained here; name one with --start")
-    began = process_time()
-    tokens = vocabulary.read(start / "vocab.txt")
-    pieces = WordPiece(tokens)
-    taught, asked = _taught(examples), _asked(examples)
-    lesson = _lesson([one for one in taught for _ in range(TIMES.get(one.relation, TIMES_OTHERS))], pieces)
-    chosen_on, general = _lesson(asked, pieces).data, _general(pieces)
-    say(f"{len(taught):,} examples to train on, {len(asked):,} of other files to choose by")
-    rows = quantise.read(start)
-    state = begin(rows)
-    loss = train(lesson.data, state, Options(seed=seed, epochs=epochs, rate=rate), negatives=lesson.negatives)
-    learnt = state.table.rows() * np.float32(np.linalg.norm(rows, axis=1).mean())  # begin makes lengths 1 on average
-    mixtures = {0.0: rows, **{share: (1 - share) * rows + share * learnt for share in SHARES}}
-    own = {share: evaluate(table, chosen_on) for share, table in mixtures.items()}
-    kept = {share: evaluate(table, general) for share, table in mixtures.items()}
-    for share in mixtures:
-        say(f"share {share:4}: MRR {own[share]:.3f} on own code, {kept[share]:.3f} on other code")
-    share = max((s for s in mixtures if kept[s] >= (1 - FORGOTTEN) * kept[0.0]), key=own.__getitem__)
-    manifest = read_manifest(start)
-    thresholds = quantise.relevance_like(manifest.relevance, rows, mixtures[share], chosen_on)
-    report = quantise.write(out, mixtures[share], tokens, chosen_on, name=name, thresholds=thresholds)
-    say(f"loss {loss:.3f}; {share:.0%} of what was learnt is taken; {report}")
-    record = Record(
-        start=manifest.space.fingerprint,
-        trees=sorted({str(one.tree) for one in taught}),
-        examples=dict(Counter(one.relation or "others" for one in taught)),
+    _check_place(out)
+    learner = _learner(start, device)
+    usual = learner.plan
+    plan = Plan(
         seed=seed,
-        epochs=epochs,
-        rate=rate,
+        epochs=epochs or usual.epochs,
+        batch=batch or usual.batch,
+        rate=rate or usual.rate,
+        warm_up=usual.warm_up if warm_up is None else warm_up,
+    )
+    began = process_time()
+    known = taught(examples)
+    asked, general = questions(examples, learner.asked), general_questions(learner.asked)
+    say(f"{len(known):,} examples to train on, {len(asked.queries):,} of other files to choose by")
+    loss = learner.learn(lesson(known, learner.times), plan, say)
+    on_own, on_general = learner.vectors(asked), learner.vectors(general)
+    own = {share: _mean_rank(found, asked) for share, found in on_own.items()}
+    kept = {share: _mean_rank(found, general) for share, found in on_general.items()}
+    for share, figure in own.items():
+        say(f"share {share:4}: MRR {figure:.3f} on own code, {kept[share]:.3f} on other code")
+    share = max((s for s in own if kept[s] >= (1 - FORGOTTEN) * kept[0.0]), key=own.__getitem__)
+    relevance = relevance_like(learner.relevance, on_own[0.0], on_own[share])
+    record = Record(
+        start=learner.fingerprint,
+        trees=sorted({str(one.tree) for one in known}),
+        examples=dict(Counter(one.relation or "others" for one in known)),
+        seed=seed,
+        epochs=plan.epochs,
+        batch=plan.batch,
+        rate=plan.rate,
         share=share,
         own=_rounded(own),
         general=_rounded(kept),
         cpu_seconds=round(process_time() - began, 1),
     )
-    (out / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    with taking_the_place_of(out) as folder:
+        learner.write(folder, share, name=name, relevance=relevance)
+        (folder / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    say(f"loss {loss:.3f}; {share:.0%} of what was learnt is taken; cosines that mean something: {relevance}")
     return record
 
 
@@ -126,72 +156,50 @@ def read_record(folder: Path) -> Record:
         raise InvalidInput(f"{folder} is no model of 'mnemolite train run': {error}") from error
 
 
-def _taught(examples: Sequence[Resolved]) -> list[Resolved]:
-    """Of the files to train on, what neither asks nor shows what is asked or shown in the other files."""
-    others = [one for one in examples if one.part is not Part.TRAIN]
-    asked = {one.query.lower() for one in others}
-    shown = {one.positive.text for one in others}
-    taught = [
-        one
-        for one in examples
-        if one.part is Part.TRAIN and one.query.lower() not in asked and one.positive.text not in shown
-    ]
-    if len(taught) < LEAST:
-        raise InvalidInput(f"{len(taught)} examples are too few to learn from, {LEAST} are needed; mine larger trees")
-    return taught
+def _learner(start: Path, device: Device) -> Learner:
+    if (start / "scales.npy").is_file():
+        from mnemolite.lab.tune_static import StaticLearner
 
+        return StaticLearner(start)
+    if (start / WEIGHTS).is_file():
+        from mnemolite.lab.tune_transformer import TransformerLearner
 
-def _asked(examples: Sequence[Resolved]) -> list[Resolved]:
-    asked = [one for one in examples if one.part is Part.VALIDATION and one.relation in QUESTIONS]
-    if not asked:
-        raise InvalidInput("no example of a file that is not trained on is left to choose by; mine larger trees")
-    return asked
-
-
-@dataclass(frozen=True)
-class _Lesson:
-    data: Corpus  # with the chunks that seem to answer and do not as further passages
-    negatives: Indices  # for each pair, the place of one of its own
-
-
-def _lesson(examples: Sequence[Resolved], pieces: WordPiece) -> _Lesson:
-    wrong = {(one.tree, chunk.id): chunk for one in examples for chunk in one.negatives}
-    places = {key: len(examples) + number for number, key in enumerate(wrong)}
-    trees = {tree: number for number, tree in enumerate(sorted({one.tree for one in examples}))}
-    data = Corpus(
-        queries=tokenise([one.query for one in examples], pieces, QUERY_TOKENS),
-        passages=tokenise([*map(cut_passage, examples), *map(passage, wrong.values())], pieces, PASSAGE_TOKENS),
-        query_keys=np.array([*(key_of(one.query.lower()) for one in examples), *([0] * len(wrong))], np.uint64),
-        passage_keys=np.array(
-            [key_of(chunk.text) for chunk in (*(one.positive for one in examples), *wrong.values())], np.uint64
-        ),
-        repositories=np.array([trees[one.tree] for one in examples], np.int32),
-        relations=np.zeros(len(examples), np.uint8),
+        return TransformerLearner(start, device)
+    if start.is_dir() and model_file(start) is not None:
+        raise InvalidInput(f"{start} has a model in ONNX alone; to train it takes its weights, {WEIGHTS}, beside")
+    raise InvalidInput(
+        f"{start} is no model that can be trained; --start wants a static model, as 'train run' writes it, or a"
+        f" sentence-transformers folder with {WEIGHTS}"
     )
-    return _Lesson(data, np.array(list(_negatives(examples, places)), np.int64))
 
 
-def _negatives(examples: Sequence[Resolved], places: Mapping[tuple[Path, int], int]) -> Iterator[int]:
-    """An example that is there several times has another one each time; one that has none, some other passage."""
-    times: Counter[Resolved] = Counter()
-    for number, one in enumerate(examples):
-        if one.negatives:
-            yield places[one.tree, one.negatives[times[one] % len(one.negatives)].id]
-        else:
-            yield (number + len(examples) // 2) % len(examples)
-        times[one] += 1
-
-
-def cut_passage(example: Resolved) -> str:
-    """As the index embeds the answer, without the words of the query, by which it would be found all too well."""
-    return passage(replace(example.positive, text=without(example.positive.text, example.query)))
-
-
-def _general(pieces: WordPiece) -> Corpus:
-    pairs = mine_tree(Path(mnemolite.__file__).parent, commits=0).pairs
-    said = [pair for pair in pairs if pair.relation is Relation.DOCSTRING]
-    return corpus([said], pieces, paths=1.0, limit=quantise.MAX_TOKENS)
+def _mean_rank(found: Vectors, data: Lesson) -> float:
+    return float(reciprocal_ranks(found, data).mean())
 
 
 def _rounded(figures: Mapping[float, float]) -> dict[str, float]:
     return {f"{share:g}": round(figure, 4) for share, figure in figures.items()}
+
+
+# Where it is written
+
+
+def _check_place(out: Path) -> None:
+    if out.exists() and not (out / RECORD).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise InvalidInput(f"{out} is there, and is no model of 'mnemolite train run'; give another folder with --out")
+
+
+@contextmanager
+def taking_the_place_of(out: Path) -> Iterator[Path]:
+    """A folder that becomes *out* when it is whole."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
+            new, old = Path(scratch) / "new", Path(scratch) / "old"
+            new.mkdir()
+            yield new
+            if out.exists():
+                out.rename(old)
+            new.rename(out)
+    except OSError as error:
+        raise InvalidInput(f"{out} cannot be written: {error}") from error
