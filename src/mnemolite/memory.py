@@ -454,6 +454,9 @@ class Memory:
             chunk = tree.store.chunk_at(path, line)
             if chunk is not None:
                 return chunk, tree.store
+        for tree in self._trees:
+            if chunks := tree.store.chunks_of(path):
+                raise NotFound(f"{path} has no line {line}: it ends at {max(chunk.last_line for chunk in chunks)}")
         raise NotFound(f"{path}:{line} is not indexed; 'mnemolite status --verbose' says what is, and what was skipped")
 
     def _freshen(self, freshness: Freshness, on_progress: Callable[[Progress], None]) -> list[str]:

@@ -94,7 +94,7 @@ class Outbound:
         except ValueError as error:
             raise InvalidInput(f"{url[:200]!r} is no URL: {error}") from error
         if not host or port == 0 or parts.scheme not in ("http", "https"):
-            raise InvalidInput(f"{url[:200]!r} is no URL; write it like https://example.com/hook")
+            raise InvalidInput(f"{url[:200]!r} is no URL; write it like https://example.com/name")
         if "@" in parts.netloc:
             raise InvalidInput("a URL with a name or password in it is not taken: it would be stored and shown")
         if parts.scheme == "http" and not self.http:

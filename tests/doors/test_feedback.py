@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from mnemolite.cli import cli
@@ -73,6 +75,9 @@ def test_a_choice_becomes_an_example_to_learn_from(
     shutil.rmtree(tree / Path(place["path"]).parts[0])
     mnemolite("train", "mine", tree, "--accepted", accepted, "--out", tmp_path / "examples.jsonl")
     assert b"of which the code is gone: 1" in capsysbinary.readouterr().out
-    mnemolite("feedback", "clear")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(click.Abort):  # nobody is there to say yes
+        mnemolite("feedback", "clear")
+    mnemolite("feedback", "clear", "--yes")
     mnemolite("feedback", "export")
     assert capsysbinary.readouterr().out == b"deleted 1\n"

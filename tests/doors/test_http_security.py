@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
+from mnemolite.errors import InvalidInput
 from mnemolite.serve.security import Access, Caller, Keys, Rate
 from mnemolite.types import Domain, Space
 
@@ -292,6 +293,12 @@ def test_only_a_trusted_proxy_says_who_asks(serve: Serve, trusted: tuple[str, ..
     with serve(rate_per_minute=2, trusted_proxies=trusted) as server:
         given = [server.client.get("/v1/models", headers={"X-Forwarded-For": f"10.0.0.{i}"}) for i in range(3)]
         assert [answer.status_code for answer in given] == statuses
+
+
+def test_a_proxy_that_is_no_address_is_refused(serve: Serve) -> None:
+    refused = pytest.raises(InvalidInput, match=r"trusted_proxies: 'proxy' .*write an address")
+    with refused, serve(trusted_proxies=("proxy",)):
+        pass
 
 
 def test_a_body_that_is_too_large_is_refused_announced_or_not(serve: Serve) -> None:

@@ -289,6 +289,8 @@ def test_similar_leaves_the_chunk_itself_out(memory: Memory) -> None:
     assert all(not (h.chunk.path == "auth/email.py" and h.chunk.first_line <= 8 <= h.chunk.last_line) for h in hits)
     with pytest.raises(NotFound, match=r"nowhere.py:1 is not indexed"):
         memory.similar("nowhere.py", 1)
+    with pytest.raises(NotFound, match=r"docs/refunds.md has no line 900: it ends at 7"):
+        memory.similar("docs/refunds.md", 900)
 
 
 def test_a_scope_holds_for_both_legs(memory: Memory) -> None:

@@ -32,7 +32,10 @@ def export_command(file: Path | None) -> None:
 
 
 @feedback_command.command("clear")
-def clear_command() -> None:
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def clear_command(yes: bool) -> None:
     """Delete all of it."""
+    if not yes:
+        click.confirm("Delete all feedback?", abort=True, err=True)
     with open_notes() as memory:
         click.echo(f"deleted {memory.feedback.clear():,}")

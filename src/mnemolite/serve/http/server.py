@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -90,7 +91,17 @@ def names(settings: Settings, *, keyless: bool) -> tuple[str, ...]:
 
 
 def runner(app: ASGIApp, trusted_proxies: Sequence[str] = (), **more: Any) -> uvicorn.Server:
-    """*more* is as uvicorn has it."""
+    """
+    *more* is as uvicorn has it.
+
+    Raises:
+        InvalidInput: one of *trusted_proxies* is no address, and would be trusted by nobody.
+    """
+    for address in trusted_proxies:
+        try:
+            address == "*" or ip_network(address, strict=False)
+        except ValueError as error:
+            raise InvalidInput(f"trusted_proxies: {error}; write an address like 10.1.0.7 or 10.1.0.0/16") from error
     config = uvicorn.Config(
         app,
         log_config=None,
