@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_PATH ?= .
 
-.PHONY: setup demo serve-demo load soak embedder-bench test lint browser browser-tools screenshots dashboards deployment kills \
-  golden plans round-trip fuzz proto docs model constraints clean
+.PHONY: setup demo serve-demo load soak embedder-bench test test-doors test-units test-stores lint browser browser-tools \
+  screenshots dashboards deployment kills golden plans round-trip fuzz proto docs model constraints clean
 
 setup: $(VENV)/.done
 
@@ -65,11 +65,19 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# In several processes, for what one has loaded counts against the budget of memory of the next.
+# In three processes, for what a test has loaded counts against the budget of memory of the next; two at a time, for many
+# tests wait for a server to start.
 test: lint
-	$(BIN)/pytest tests/browser tests/contract
+	@$(MAKE) --no-print-directory -j2 test-doors test-units test-stores
+
+test-doors:
 	$(BIN)/pytest tests/doors
+
+test-units:
 	$(BIN)/pytest tests/faults tests/golden tests/unit
+
+test-stores:
+	$(BIN)/pytest tests/browser tests/contract
 
 # The page in a real browser; where there is none, `make test` skips these tests and says so.
 browser: setup
