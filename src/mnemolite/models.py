@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakValueDictionary
 
-from mnemolite.errors import EmbedderUnavailable, InvalidInput
+from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput
 from mnemolite.ports import Embedder
 from mnemolite.settings import Settings
 from mnemolite.types import Domain, Role, Space
@@ -119,6 +119,19 @@ def add_model(
     added = _library(settings)
     configuration = added.add(name, given, dimension=dimension, again=again)
     return _entry(configuration, in_use=added.path(name) in configured(settings).values())
+
+
+def remove_model(settings: Settings, name: str) -> None:
+    """
+    Raises:
+        NotFound: none of that name was added.
+        Conflict: it is configured.
+        EmbedderUnavailable: it cannot be removed.
+    """
+    added = _library(settings)
+    if added.path(name) in configured(settings).values():
+        raise Conflict(f"{name} is the configured model; configure another first")
+    added.remove(name)
 
 
 def model_folder(settings: Settings, domain: Domain = Domain.HYBRID) -> Path:

@@ -46,6 +46,14 @@ def test_weights_are_exported_added_and_used(write, tree: Path, tmp_path: Path) 
     found = json.loads(run("search", "--json", "where is mail checked", tree, MNEMOLITE_EMBEDDING_MODEL="mine").stdout)
     assert found["degraded"] == []
 
+    kept = run("models", "rm", "mine", MNEMOLITE_EMBEDDING_MODEL="mine")
+    assert (kept.returncode, kept.stdout) == (2, "")
+    assert "mine is the configured model; configure another first" in kept.stderr
+    assert run("models", "rm", "mine").stdout == "removed mine\n"
+    assert " mine " not in run("models", "list").stdout
+    found = json.loads(run("search", "--json", "where is mail checked", tree).stdout)
+    assert found["hits"] and "vectors of mine" in found["degraded"][0]
+
 
 def test_an_index_goes_from_one_model_to_two_without_a_break(tree: Path, tmp_path: Path) -> None:
     write_bert(tmp_path, ["[UNK]", "mail", "money"], positions=600)
@@ -78,6 +86,8 @@ def test_an_index_goes_from_one_model_to_two_without_a_break(tree: Path, tmp_pat
 
 def test_what_goes_wrong_is_said_on_stderr(tmp_path: Path) -> None:
     for arguments, said in (
+        (("rm", "mnemolite-static-1"), "no model 'mnemolite-static-1' was added; 'mnemolite models list'"),
+        (("rm", "../models"), "no model '../models' was added"),
         (("add", "unknown"), "'unknown' is no known model; give one of all-MiniLM-L6-v2"),
         (("check", tmp_path / "none"), "there is no embedding model at .*none; 'mnemolite models list'"),
         (("export", tmp_path, tmp_path / "out"), "no sentence-transformers model at .*config.json"),

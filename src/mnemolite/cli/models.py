@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from mnemolite.errors import InvalidInput
-from mnemolite.models import Entry, add_model, check_model, configured, list_models, load_model
+from mnemolite.models import Entry, add_model, check_model, configured, list_models, load_model, remove_model
 from mnemolite.settings import Settings
 from mnemolite.types import Domain
 
@@ -45,7 +45,7 @@ def list_command(as_json: bool) -> None:
 @click.option("--hub", default="", help="Download from there, not from huggingface.co.")
 def add_command(name: str, folder: Path | None, dimension: int | None, again: bool, hub: str) -> None:
     """
-    Add the sentence-transformers model in ONNX that lies in FOLDER under NAME; without FOLDER, download the known one.
+    Add the sentence-transformers model that lies in FOLDER under NAME; without FOLDER, download the known one.
 
     Where NAME is a known model, its prompts, cuts and licence are known too.
     """
@@ -53,7 +53,16 @@ def add_command(name: str, folder: Path | None, dimension: int | None, again: bo
     entry = add_model(settings, name, folder, dimension=dimension, again=again, hub=hub)
     click.echo(f"added {_described(entry)}")
     if not entry.in_use:
-        click.echo(f"use it with: export MNEMOLITE_EMBEDDING_MODEL={name}; then 'mnemolite index rebuild'", err=True)
+        then = "'mnemolite spaces build' and 'mnemolite spaces switch'"
+        click.echo(f"use it with: export MNEMOLITE_EMBEDDING_MODEL={name}; then {then}", err=True)
+
+
+@models_command.command("rm")
+@click.argument("name")
+def remove_command(name: str) -> None:
+    """Delete the added model NAME. Indexes that it made go by words alone until another has made them anew."""
+    remove_model(Settings.load(Path.cwd()), name)
+    click.echo(f"removed {name}")
 
 
 @models_command.command("check")

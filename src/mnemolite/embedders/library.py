@@ -27,7 +27,7 @@ from mnemolite.embedders.configuration import (
 )
 from mnemolite.embedders.manifest import check_digests, describe
 from mnemolite.embedders.profiles import PROFILES, Profile
-from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput
+from mnemolite.errors import Conflict, EmbedderUnavailable, InvalidInput, NotFound
 from mnemolite.types import Role
 
 if TYPE_CHECKING:
@@ -89,6 +89,20 @@ class Library:
                 self.path(name).rename(old)
             new.rename(self.path(name))
         return configuration
+
+    def remove(self, name: str) -> None:
+        """
+        Raises:
+            NotFound: none of that name was added.
+            EmbedderUnavailable: it cannot be removed.
+        """
+        if name not in self.names():
+            raise NotFound(f"no model {name!r} was added; 'mnemolite models list' shows those that were")
+        try:
+            with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as temporary:
+                self.path(name).rename(Path(temporary) / name)
+        except OSError as error:
+            raise EmbedderUnavailable(f"{self.path(name)} cannot be removed: {error.strerror}") from error
 
     def verify(self, name: str) -> None:
         """
