@@ -14,6 +14,7 @@ from mnemolite.archive import Manifest, Part, pack, unpack
 from mnemolite.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from mnemolite.settings import Settings
 from mnemolite.wiring import JOBS, SERVER
+from mnemolite.wiring_postgres import installed
 from mnemolite.wiring_records import NOTES
 
 KEYS = "keys.json"
@@ -137,8 +138,8 @@ def _places(settings: Settings, keys: Path) -> dict[str, Kept]:
                 "database_shards is set: save and restore each server by itself, with DATABASE_URL naming it and "
                 "without database_shards"
             )
-        from mnemolite.stores.postgres_backup import PostgresTables
-
+        with installed():
+            from mnemolite.stores.postgres_backup import PostgresTables
         return {**places, POSTGRES: PostgresTables(settings.database_url)}
     from mnemolite.stores import sqlite_jobs, sqlite_schema
     from mnemolite.stores.sqlite_backup import SqliteFile

@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from mnemolite.stores.shards import Shards
 
 
+@contextmanager
+def installed() -> Iterator[None]:
+    """
+    Within, also as a decorator, what a database needs is imported.
+
+    Raises:
+        InvalidInput: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"database_url is set, and {error}; run: pip install 'mnemolite[postgres]', or unset DATABASE_URL to keep"
+            " everything in files"
+        ) from error
+
+
 def database(settings: Settings) -> Database:
     """One for all that a process does with it."""
     return _database(settings.database_url, "", *_limits(settings))
@@ -64,13 +81,14 @@ def _shards(
 
 @cache
 def _database(url: str, shard: str, pool_size: int, wait_seconds: float, statement_seconds: float) -> Database:
-    with _installed():
-        from mnemolite.stores.postgres_connection import Database
+    from mnemolite.stores.postgres_connection import Database
+
     return Database(
         url, pool_size=pool_size, wait_seconds=wait_seconds, statement_seconds=statement_seconds, shard=shard
     )
 
 
+@installed()
 def open_schemas(settings: Settings) -> list[Schema]:
     """
     Of the database and of each shard.
@@ -80,18 +98,20 @@ def open_schemas(settings: Settings) -> list[Schema]:
     """
     if not settings.database_url:
         raise InvalidInput("no database is named; set DATABASE_URL=postgresql://user:password@host:port/name")
-    with _installed():
-        from mnemolite.stores.postgres_migrate import Schema
+    from mnemolite.stores.postgres_migrate import Schema
+
     shards = [Schema(url, shard=name) for name, url in shard_urls(settings).items()]
     return [Schema(settings.database_url), *shards]
 
 
+@installed()
 def find_root(folder: Path, settings: Settings) -> Path | None:
     from mnemolite.stores.postgres_repositories import nearest_root
 
     return nearest_root(database(settings), [folder, *folder.parents])
 
 
+@installed()
 def open_store(root: Path, settings: Settings, *, create: bool) -> Store | None:
     """Of the tree at *root*, which is a repository of the database; None when it is not there."""
     from mnemolite.stores.postgres_repositories import claim
@@ -101,11 +121,13 @@ def open_store(root: Path, settings: Settings, *, create: bool) -> Store | None:
     return _code(settings, name) if claim(database(settings), name, root, shard=shard, create=create) else None
 
 
+@installed()
 def repositories(settings: Settings) -> Store:
     """The store of all source trees."""
     return _code(settings, "")
 
 
+@installed()
 def sharded_store(settings: Settings, source: str = "") -> ShardedStore:
     """
     Raises:
@@ -127,6 +149,7 @@ def _code(settings: Settings, source: str) -> Store:
     return PostgresStore(database(settings), source=source)
 
 
+@installed()
 def remove_index(root: Path, settings: Settings) -> bool:
     from mnemolite.stores.postgres_repositories import disclaim
 
@@ -139,6 +162,7 @@ def remove_index(root: Path, settings: Settings) -> bool:
     return True
 
 
+@installed()
 def records(settings: Settings) -> PostgresStore:
     """The store of the documents of notes and events."""
     from mnemolite.stores.postgres import RECORDS, PostgresStore
@@ -146,18 +170,11 @@ def records(settings: Settings) -> PostgresStore:
     return PostgresStore(database(settings), RECORDS)
 
 
+@installed()
 def job_tables(settings: Settings) -> PostgresTables:
     from mnemolite.stores.postgres_jobs import PostgresTables
 
     return PostgresTables(database(settings))
-
-
-@contextmanager
-def _installed() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"database_url is set, and {error}; run: pip install 'mnemolite[postgres]'") from error
 
 
 def _name(root: Path, settings: Settings) -> str:

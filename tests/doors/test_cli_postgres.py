@@ -98,3 +98,34 @@ def test_a_database_that_cannot_be_reached_is_an_error_to_act_on(tree: Path, mon
     assert done.stdout == ""
     assert done.stderr.startswith("mnemolite: the database 127.0.0.1:1/db cannot be reached")
     assert "geheim" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_is_not_installed_is_named_by_every_command(tree: Path) -> None:
+    commands = (
+        "search x",
+        "index .",
+        "note list",
+        "jobs list",
+        "worker",
+        "backup b.zip",
+        "db upgrade",
+        "doctor",
+        "mcp",
+    )
+    code = "import sys; sys.modules['psycopg'] = None; from mnemolite.cli import run\n"
+    code += f"for command in {commands}:\n    sys.argv[1:] = command.split(); print(run())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tree,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"},
+        check=False,
+    )
+    assert done.stdout.split() == ["2"] * len(commands)
+    said = done.stderr.splitlines()
+    assert len(said) == len(commands)
+    assert all(
+        line.endswith("'mnemolite[postgres]', or unset DATABASE_URL to keep everything in files") for line in said
+    )
