@@ -1,5 +1,5 @@
 """
-From one store to another, whatever each is kept in: the index of a tree, or notes and events.
+From one store to another, whatever each is kept in: the index of a tree, or notes, events and feedback.
 
 What is there already, compared in full, is not written again, so that a copy that was stopped goes on where it was;
 what was written is read back and compared.
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mnemolite.errors import StoreUnavailable
-from mnemolite.ports import EventStore, NoteStore, Store
+from mnemolite.ports import EventStore, FeedbackStore, NoteStore, Store
 from mnemolite.record_index import BATCH, batches
 from mnemolite.records import EVENTS, Event, EventFilter, Note, NoteChange, NoteFilter, note_source
 from mnemolite.types import TREE, Indexed, Space
@@ -28,16 +28,17 @@ VECTOR_ERROR = 1e-3  # of a component of a unit vector: stores keep them in two 
 
 @dataclass(frozen=True)
 class RecordStores:
-    """Notes and events, and the store of their documents."""
+    """Notes, events and feedback, and the store of the documents of the first two."""
 
     index: Store
     notes: NoteStore
     events: EventStore
+    feedback: FeedbackStore
 
 
 @dataclass(kw_only=True)
 class Copied:
-    """What a copy did, by kind: documents, or notes and events."""
+    """What a copy did, by kind: documents, or notes, events and feedback."""
 
     written: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     present: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # already, and the same
@@ -92,8 +93,8 @@ def copy_tree(origin: Store, target: Store, told: Callable[[int, int], None]) ->
 
 def copy_records(origin: RecordStores, target: RecordStores, told: Callable[[int, int], None]) -> Copied:
     """
-    Notes and events beside those *target* has. Of a note that both have, the later one is left; of an event, that of
-    *target*. *told* of records done, and of how many.
+    Notes, events and feedback beside those *target* has. Of a note that both have, the later one is left; of an event,
+    that of *target*. *told* of notes and events done, and of how many.
 
     Raises:
         StoreUnavailable: what was written is not what is read back.
@@ -109,8 +110,23 @@ def copy_records(origin: RecordStores, target: RecordStores, told: Callable[[int
                 copied.add(kind, written, present, kept)
                 done += len(some)
                 told(done, total)
+        copied.add("feedback", *_copy_feedback(origin.feedback, target.feedback, digests.update))
     copied.digest = digests.hexdigest()
     return copied
+
+
+def _copy_feedback(origin: FeedbackStore, target: FeedbackStore, digest: Callable[[bytes], None]) -> tuple[int, int]:
+    """How much was written, and was there already."""
+    given = {_hashed(asdict(each)): each for each in origin.all_feedback()}
+    there = {_hashed(asdict(each)) for each in target.all_feedback()}
+    fresh = given.keys() - there
+    for plain, each in given.items():
+        digest(plain)
+        if plain in fresh:
+            target.add_feedback(each)
+    if missing := fresh - {_hashed(asdict(each)) for each in target.all_feedback()}:
+        raise StoreUnavailable(f"{len(missing)} of feedback were written and are not read back; run the copy again")
+    return len(fresh), len(given) - len(fresh)
 
 
 def _copy_notes(

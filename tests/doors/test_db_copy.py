@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -13,11 +14,12 @@ from mnemolite import open_memory, transfer
 from mnemolite.cli import run
 from mnemolite.lab.local_postgres import LocalPostgres
 from mnemolite.notes.forms import to_json_lines
-from mnemolite.records import Anchor, Event, NoteFilter, Relation
+from mnemolite.records import Anchor, Event, Feedback, NoteFilter, Relation, Shown
 from mnemolite.settings import Settings
 from mnemolite.stores.postgres_migrate import Schema
 from mnemolite.types import Query
 from mnemolite.wiring import database, open_notes
+from mnemolite.wiring_records import record_stores
 
 
 @pytest.fixture
@@ -108,12 +110,12 @@ def test_a_copy_that_was_stopped_goes_on_and_what_was_changed_since_is_mended(
 def test_notes_and_events_go_to_a_database_and_back(
     url: str, tree: Path, tmp_path: Path, copy: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kept() -> tuple[list[str], list[Event]]:
+    def kept() -> tuple[list[str], list[Event], bytes]:
         with open_notes(tree, everywhere=True) as memory:
             notes = [
                 note for gone in (False, True) for note in memory.notes.select(NoteFilter(deleted=gone, limit=None))
             ]
-            return sorted(to_json_lines(iter(notes))), memory.events.select()
+            return sorted(to_json_lines(iter(notes))), memory.events.select(), memory.feedback.export()
 
     with open_notes(tree) as memory:
         at = Anchor(path="a.py", text="x = 1\n", first_line=1, last_line=1, name="x")
@@ -123,9 +125,15 @@ def test_notes_and_events_go_to_a_database_and_back(
         memory.notes.forget(memory.notes.add("Gone", "").id)
         memory.events.create({"text": "deployed", "n": 1.0})
         memory.events.create({"z": 1, "a": [None, True]}, {"topic": "b"}, id="an-id-of-its-own")
+    chosen = Shown(source="shop", path="auth/email.py", first_line=1, last_line=9, name="validate_email")
+    given = Feedback(given_at=datetime.now(UTC), query="where is “mail” checked?", shown=(chosen, chosen), chosen=1)
+    tables = record_stores(Settings.load(), create=False)
+    assert tables is not None
+    tables.feedback().add_feedback(given)
+    tables.documents.close()
     file = Path(Settings.load().data_dir) / "notes.db"
     expected = kept()
-    assert copy(file, url).startswith("3 notes copied, 2 events copied; verified, digest ")
+    assert copy(file, url).startswith("3 notes copied, 2 events copied, 1 feedback copied; verified, digest ")
     with monkeypatch.context() as patched:
         patched.setenv("DATABASE_URL", url)
         assert kept() == expected
@@ -137,6 +145,7 @@ def test_notes_and_events_go_to_a_database_and_back(
     assert "1 notes left as they are there" in copy(file, url)
     assert "2 notes copied" not in copy(url, file)
     assert kept() == later
+    assert "1 feedback there already" in copy(url, file)
     elsewhere = tmp_path / "else where" / "notes.db"
     elsewhere.parent.mkdir()
     assert copy(url, elsewhere).startswith("3 notes copied, 2 events copied")

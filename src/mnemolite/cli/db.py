@@ -78,8 +78,8 @@ def copy_command(origin: str, target: str, as_json: bool) -> None:
     """
     Copy between files and a database: one of FROM and TO is its URL.
 
-    The other is the folder of a tree, for its index, or a file notes.db, for all notes and events in it. Nothing is
-    embedded anew. A copy that was stopped goes on where it was; every document is read back and compared.
+    The other is the folder of a tree, for its index, or a file notes.db, for all notes, events and feedback in it.
+    Nothing is embedded anew. A copy that was stopped goes on where it was; every document is read back and compared.
     """
     if origin.startswith(POSTGRES) == target.startswith(POSTGRES):
         raise InvalidInput(
@@ -152,7 +152,7 @@ def _copy_records(origin: str, target: str, place: Path) -> Copied:
         found = record_stores(settings, create=create)
         if found is None:
             raise NotFound(f"there are no notes and events at {place}")
-        return RecordStores(found.documents, found.notes, found.events())
+        return RecordStores(found.documents, found.notes, found.events(), found.feedback())
 
     first = opened(origin, create=False)
     with closing(first.index):
