@@ -11,7 +11,7 @@ import pytest
 
 from mnemolite.cli import run
 from mnemolite.settings import Settings
-from mnemolite.wiring import open_server
+from mnemolite.wiring import open_indexer, open_server
 
 from .conftest import PROGRAM
 
@@ -36,7 +36,9 @@ def test_jobs_are_shown_cancelled_retried_and_worked_on_by_a_worker(
             while not memory.indexing.get(job.id).state.is_final:
                 time.sleep(0.05)
             worker.terminate()
-            assert worker.wait() == 0
+            _, said = worker.communicate()
+            assert worker.returncode == 0
+            assert json.loads(said.splitlines()[0])["message"] == "working on jobs, 1 at once"
         capsys.readouterr()
         assert call(monkeypatch, "jobs", "show", job.id) == 0
         shown = capsys.readouterr().out
@@ -52,6 +54,13 @@ def test_jobs_are_shown_cancelled_retried_and_worked_on_by_a_worker(
         )
         assert call(monkeypatch, "jobs", "list", "--state", "failure") == 0
         assert capsys.readouterr().out == ""
+        lost = memory.indexing.submit("gone", path="/nowhere")
+        with open_indexer(memory.indexing) as indexer:
+            while not memory.indexing.get(lost.id).state.is_final:
+                indexer.work()
+        assert call(monkeypatch, "jobs", "list", "--state", "failure") == 0
+        line = capsys.readouterr().out
+        assert line.startswith(f"{lost.id}  FAILURE    gone  nothing done") and "/nowhere" in line
         assert call(monkeypatch, "jobs", "show", "nothing") == 2
         assert "no job 'nothing'; 'mnemolite jobs list'" in capsys.readouterr().err
     assert Path(Settings.load().data_dir, "jobs.db").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnemolite import ram
+from mnemolite.cli.plain import in_line
 from mnemolite.errors import InvalidInput
 from mnemolite.jobs import Job, JobState
 from mnemolite.settings import Settings
@@ -21,6 +23,8 @@ from mnemolite.wiring import open_server, work_by_queue
 
 if TYPE_CHECKING:
     from mnemolite.indexing import Indexing
+
+log = logging.getLogger(__name__)
 
 STATES = [state.lower() for state in JobState]
 WAKE_SECONDS = 1.0
@@ -53,6 +57,7 @@ def worker_command(at_once: int, host: str, port: int | None) -> None:
     with open_server(settings) as memory:
         workers = Workers(memory.indexing, at_once)
         workers.start()
+        log.info("working on jobs, %d at once", at_once)
         while not ending.wait(WAKE_SECONDS):  # a signal that another thread gets is seen by this one as it wakes
             pass
         workers.stop()
@@ -103,7 +108,6 @@ def show(id: str, as_json: bool) -> None:
     for label, value in {
         "from": job.path or job.git_url or "files that were sent",
         "commit": job.revision,
-        "failed": job.failure,
         "waits for": job.waiting_for,
     }.items():
         if value:
@@ -141,6 +145,7 @@ def _json(job: Job) -> dict[str, Any]:
 
 
 def _line(job: Job) -> str:
-    done = f"{job.progress:,}/{job.total:,} files, {job.chunks:,} chunks" if job.total else "nothing yet"
+    done = f"{job.progress:,}/{job.total:,} files, {job.chunks:,} chunks" if job.total else "nothing done"
+    why = f"  {in_line(job.failure)}" if job.failure else ""
     bad = f", {job.failed:,} failed" if job.failed else ""
-    return f"{job.id}  {job.state:9}  {job.repository}  {done}{bad}  ({job.created_at:%Y-%m-%d %H:%M})"
+    return f"{job.id}  {job.state:9}  {job.repository}  {done}{bad}  ({job.created_at:%Y-%m-%d %H:%M}){why}"
