@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -117,7 +118,7 @@ class Memory:
         self._spaces: Spaces | None = None
         self._settings = settings
         self._reranker = reranker
-        self._checked_at = -1e9
+        self._checked_at = -math.inf
 
     @property
     def trees(self) -> tuple[Tree, ...]:
@@ -213,19 +214,23 @@ class Memory:
             query = replace(query, expand=False)
         if query.min_score is None:
             query = replace(query, min_score=self._settings.min_score)
-        start = time.perf_counter()
-        stale = self._freshen(freshness, on_progress)
-        fresh = time.perf_counter() - start
-        with degradations() as noticed:
-            serving = self.serving
-            found = search(
-                query,
-                self._index,
-                serving.embedders,
-                list_weights(self._settings),
-                self._reranker,
-                off=signals_named(self._settings.signals_off),
-            )
+        for last in (False, True):
+            start = time.perf_counter()
+            stale = self._freshen(freshness, on_progress)
+            fresh = time.perf_counter() - start
+            with degradations() as noticed:
+                serving = self.serving
+                found = search(
+                    query,
+                    self._index,
+                    serving.embedders,
+                    list_weights(self._settings),
+                    self._reranker,
+                    off=signals_named(self._settings.signals_off),
+                )
+            if found.hits or last or freshness != "refresh" or not self._trees:
+                break
+            self._checked_at = -math.inf  # another process may have emptied it since, to make it anew
         beside = self._beside(query, notes)
         return replace(
             found,

@@ -24,7 +24,7 @@ from mnemolite.settings import Settings
 from mnemolite.spaces import Models
 from mnemolite.stores.sqlite import SqliteStore
 from mnemolite.types import Domain, Kind, Query, Role, Scope, Text
-from mnemolite.wiring import open_memory
+from mnemolite.wiring import open_memory, remove_index
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
@@ -280,6 +280,15 @@ def test_notes_are_prose(tree: Path, tmp_path: Path) -> None:
         assert [space.domain for space in memory.notes.index.spaces()] == [Domain.TEXT]
         assert memory.search("mail").notes
         assert set(memory.search("validate email mail").hits[0].ranks) >= {"text", "code"}
+
+
+def test_an_index_that_was_emptied_since_the_last_look_is_not_taken_for_an_answer(tree: Path) -> None:
+    with open_memory(tree, settings=Settings(fresh_seconds=1000)) as memory:
+        assert memory.search("chargeOnce").hits
+        assert remove_index(tree)
+        with open_memory(tree):  # as another process that makes it anew, and has only begun
+            [first, *_] = memory.search("chargeOnce").hits
+    assert first.chunk.path == "pay/charge.ts"
 
 
 def test_similar_leaves_the_chunk_itself_out(memory: Memory) -> None:
