@@ -141,7 +141,8 @@ def tune(
     with taking_the_place_of(out) as folder:
         learner.write(folder, share, name=name, relevance=relevance)
         (folder / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-    say(f"loss {loss:.3f}; {share:.0%} of what was learnt is taken; cosines that mean something: {relevance}")
+    cosines = f"relevance high {relevance.high}, moderate {relevance.moderate}"
+    say(f"loss {loss:.3f}; {share:.0%} of what was learnt is taken; {cosines}")
     return record
 
 
