@@ -302,7 +302,7 @@ def test_without_an_index_the_next_command_is_named(tree: Path) -> None:
         (["search", "x", "{tree}", "--lexical-only", "--vector-only"], "both off"),
         (["search", "x", "{tree}/auth/email.py"], "is a file"),
         (["similar", "auth/email.py", "{tree}"], "is not FILE:LINE"),
-        (["similar", "auth/email.py:9999", "{tree}"], "is not indexed"),
+        (["similar", "auth/email.py:9999", "{tree}"], "has no line 9999: it ends at 20"),
         (["embed", "..."], "nothing in the text can be embedded"),
         (["eval", "{tree}/none.json", "{tree}"], "is no set of queries"),
         (["frobnicate"], "No such command"),

@@ -206,7 +206,7 @@ def test_status_says_what_is_indexed(agent: Agent, shop: Path) -> None:
         ("fetch", {"place": "../../../etc/passwd:1"}, "is not indexed"),
         ("fetch", {"place": "/etc/passwd:1"}, "is not indexed"),
         ("fetch", {"place": "services/orders/checkout.py:9-3"}, "ends before it begins"),
-        ("fetch", {"place": "services/orders/checkout.py:90000"}, "is not indexed"),
+        ("fetch", {"place": "services/orders/checkout.py:90000"}, "checkout.py has no line 90000: it ends at "),
         ("no_such_tool", {}, "Unknown tool"),
         ("fetch", {"place": "note:zzzz"}, "no note 'zzzz' in project 'shop'"),
         ("forget", {"id": "note:zzzz"}, "no note 'zzzz'"),
