@@ -26,10 +26,14 @@ demo: setup
 serve-demo: setup
 	@$(BIN)/python bench/serve_demo.py
 
-# A hundred users on a server with PostgreSQL and Redis, all of it here: two minutes.
+# A hundred users on a server: embedded, with PostgreSQL and Redis, and with an embedding service and a worker under way
+# too, all of it here. Six minutes; reports in build/.
 load: setup
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[load]'
-	mkdir -p build && $(BIN)/python bench/load.py src --html build/load.html
+	mkdir -p build
+	$(BIN)/python bench/load.py src --embedded --html build/load-embedded.html
+	$(BIN)/python bench/load.py src --html build/load-postgres.html
+	$(BIN)/python bench/load.py src --all --html build/load-all.html
 
 # All parts at once for twenty minutes: what they hold of the machine must not grow.
 soak: setup
