@@ -49,21 +49,30 @@ def postgres() -> Iterator[LocalPostgres]:
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: LocalPostgres) -> str:
-    """A database with our tables, which tests share one after the other."""
+def copies(postgres: LocalPostgres) -> Callable[[str], str]:
+    """Makes a database of this name with our tables, of one that nobody else uses; gives its URL."""
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE mnemolite")
-    Schema(postgres.url("mnemolite")).upgrade()
-    return postgres.url("mnemolite")
+        connection.execute("CREATE DATABASE pristine")
+    Schema(postgres.url("pristine")).upgrade()
+
+    def copy(name: str) -> str:
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE pristine")
+        return postgres.url(name)
+
+    return copy
 
 
 @pytest.fixture(scope="session")
-def migrated_shards(postgres: LocalPostgres, migrated: str) -> list[str]:
+def migrated(copies: Callable[[str], str]) -> str:
+    """A database with our tables, which tests share one after the other."""
+    return copies("mnemolite")
+
+
+@pytest.fixture(scope="session")
+def migrated_shards(copies: Callable[[str], str]) -> list[str]:
     """Databases beside it, on the same server."""
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        for number in range(3):
-            connection.execute(f"CREATE DATABASE shard{number} TEMPLATE mnemolite")
-    return [postgres.url(f"shard{number}") for number in range(3)]
+    return [copies(f"shard{number}") for number in range(3)]
 
 
 @pytest.fixture

@@ -116,9 +116,14 @@ def open_store(root: Path, settings: Settings, *, create: bool) -> Store | None:
     """Of the tree at *root*, which is a repository of the database; None when it is not there."""
     from mnemolite.stores.postgres_repositories import claim
 
-    name, several = _name(root, settings), shards(settings)
-    shard = several.home(name) if several else ""
-    return _code(settings, name) if claim(database(settings), name, root, shard=shard, create=create) else None
+    name, several, kept = _name(root, settings), shards(settings), database(settings)
+    shard, claimed = several.home(name) if several else "", False
+    try:
+        claimed = claim(kept, name, root, shard=shard, create=create)
+    finally:
+        if not claimed:
+            kept.close()
+    return _code(settings, name) if claimed else None
 
 
 @installed()
