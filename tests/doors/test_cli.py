@@ -235,6 +235,9 @@ def test_stats_tell_what_is_loaded(indexed: Path) -> None:
 
 
 def test_clear_deletes_the_index_and_only_that(indexed: Path) -> None:
+    unanswered = run("clear", indexed)
+    assert unanswered.returncode == 2
+    assert "nobody answers here, so nothing was done; --yes" in unanswered.stderr
     assert run("clear", indexed, "--yes").returncode == 0
     assert not (indexed / ".mnemolite" / "memory.db").exists()
     assert (indexed / "auth" / "email.py").exists()

@@ -121,6 +121,8 @@ def _told(error: BaseException) -> int:
             error.show()
         case MnemoError():
             said = str(error)
+        case click.Abort(__context__=EOFError()):
+            said = "nobody answers here, so nothing was done; --yes does it without asking"
         case click.Abort() | KeyboardInterrupt():
             said, code = "interrupted; what was stored so far stays", 130
         case BrokenPipeError():  # the reader of our output, such as `head`, has seen enough
