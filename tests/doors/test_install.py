@@ -107,7 +107,7 @@ def test_only_agents_that_are_there_are_changed(home: Path) -> None:
 
 def test_nothing_is_written_before_the_answer_is_yes(home: Path) -> None:
     (home / ".cursor").mkdir()
-    for answer, code in (("n\n", 1), ("", 130)):
+    for answer, code in (("n\n", 1), ("", 2)):
         done = run(home, "install", answer=answer)
         assert '+    "mnemolite"' in done.stdout
         assert done.returncode == code
