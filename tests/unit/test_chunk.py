@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mnemolite.ingest import chunk as chunking
@@ -67,6 +67,7 @@ BITS += [
     st.sampled_from(sorted(LANGUAGES)),
     st.integers(1, 200),
 )
+@example("a\r\nbcdef g h\r\ni", "ada", 1)
 def test_any_text_is_its_chunks(text: str, language: str, most: int) -> None:
     chunks = chunk(text, source="s", path="p", language=language, max_chars=most, min_chars=most // 4)
     assert "".join(each.text for each in chunks) == (text if text.strip() else "")

@@ -65,7 +65,7 @@ def pieces_of(text: str, room: int) -> list[str]:
         space = text.rfind(" ", start + room // 2, start + room)
         stop = space + 1 if space > 0 else start + room
         if text[stop - 1 : stop + 1] == "\r\n":
-            stop -= 1
+            stop += -1 if stop - start > 1 else 1  # no part is empty, whatever the room
         pieces.append(text[start:stop])
         start = stop
     pieces.append(text[start:])
