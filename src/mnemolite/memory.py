@@ -118,7 +118,7 @@ class Memory:
         self._spaces: Spaces | None = None
         self._settings = settings
         self._reranker = reranker
-        self._checked_at = -math.inf
+        self._checked: tuple[float, list[int]] = (-math.inf, [])  # when the trees were, and the stores' versions then
 
     @property
     def trees(self) -> tuple[Tree, ...]:
@@ -192,7 +192,7 @@ class Memory:
             EmbedderUnavailable: the model cannot be loaded.
         """
         reports = [self._index_tree(tree, on_progress) for tree in self._trees]
-        self._checked_at = time.monotonic()
+        self._checked = (time.monotonic(), self._versions())
         return reports
 
     def search(
@@ -214,23 +214,19 @@ class Memory:
             query = replace(query, expand=False)
         if query.min_score is None:
             query = replace(query, min_score=self._settings.min_score)
-        for last in (False, True):
-            start = time.perf_counter()
-            stale = self._freshen(freshness, on_progress)
-            fresh = time.perf_counter() - start
-            with degradations() as noticed:
-                serving = self.serving
-                found = search(
-                    query,
-                    self._index,
-                    serving.embedders,
-                    list_weights(self._settings),
-                    self._reranker,
-                    off=signals_named(self._settings.signals_off),
-                )
-            if found.hits or last or freshness != "refresh" or not self._trees:
-                break
-            self._checked_at = -math.inf  # another process may have emptied it since, to make it anew
+        start = time.perf_counter()
+        stale = self._freshen(freshness, on_progress)
+        fresh = time.perf_counter() - start
+        with degradations() as noticed:
+            serving = self.serving
+            found = search(
+                query,
+                self._index,
+                serving.embedders,
+                list_weights(self._settings),
+                self._reranker,
+                off=signals_named(self._settings.signals_off),
+            )
         beside = self._beside(query, notes)
         return replace(
             found,
@@ -466,7 +462,7 @@ class Memory:
 
     def _freshen(self, freshness: Freshness, on_progress: Callable[[Progress], None]) -> list[str]:
         """What an answer given now would not rest on."""
-        if freshness == "skip" or time.monotonic() - self._checked_at < self._settings.fresh_seconds:
+        if freshness == "skip" or self._is_checked():
             return []
         stale = []
         for tree, change in zip(self._trees, self.changes(), strict=True):
@@ -480,8 +476,16 @@ class Memory:
             except (Conflict, EmbedderUnavailable, SpaceMismatch, StoreUnavailable) as error:
                 stale.append(_stale(tree, change, str(error)))
         if not stale:  # what is stale is said each time
-            self._checked_at = time.monotonic()
+            self._checked = (time.monotonic(), self._versions())
         return stale
+
+    def _is_checked(self) -> bool:
+        """Not long ago, and nobody has written to an index since, as another process does that makes it anew."""
+        at, versions = self._checked
+        return time.monotonic() - at < self._settings.fresh_seconds and versions == self._versions()
+
+    def _versions(self) -> list[int]:
+        return [tree.store.version() for tree in self._trees]
 
     def _index_tree(self, tree: Tree, on_progress: Callable[[Progress], None]) -> Report:
         serving = self._models.writing(tree.store)

@@ -145,6 +145,30 @@ def test_a_note_is_written_changed_linked_removed_and_brought_back(browser: Brow
         assert page.complaints == []
 
 
+def test_the_note_that_was_chosen_last_is_shown_though_its_answer_comes_first(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        slow = server.memory.notes.add("Slow", "Chosen first.")
+        server.memory.notes.add("Quick", "Chosen last.")
+        with browser.page(f"{server.url}/#/memory") as page:
+            page.sees("Slow", within=".notes")
+            page.run(
+                "(() => { const fetched = window.fetch; window.late = 0; window.fetch = async (...asked) => {"
+                f" const late = !window.go && String(asked[0].url ?? asked[0]).includes('{slow.id}');"
+                " const answer = await fetched(...asked);"
+                " if (late) { await new Promise((go) => { window.go = go; });"
+                " setTimeout(() => { window.late += 1; }, 300); }"
+                " return answer; }; })()"
+            )
+            page.click(".notes a", "Slow")
+            page.until("window.go !== undefined")
+            page.click(".notes a", "Quick")
+            page.sees("Chosen last.", within=".note-view")
+            page.run("window.go()")
+            page.until("window.late > 0")  # and what is to be drawn of it is
+            assert "Chosen last." in page.run("document.querySelector('.note-view').innerText")
+            assert page.complaints == []
+
+
 def test_the_status_page_shows_what_the_metrics_say(browser: Browser, tmp_path: Path) -> None:
     with served(tmp_path, ram_budget_mb=900) as server:
         server.memory.repositories.add("x", {"a.py": "def alpha():\n    return 1\n"})

@@ -21,10 +21,10 @@ import msgspec
 
 from mnemolite import ram
 from mnemolite.child import START, death, module_folders, read, write
-from mnemolite.embedders.configuration import read_configuration, size_of, space_of
+from mnemolite.embedders.configuration import Described, read_configuration
 from mnemolite.embedders.onnx import OnnxEmbedder
 from mnemolite.errors import EmbedderUnavailable, InvalidInput
-from mnemolite.types import ModelState, Role, Space, Text
+from mnemolite.types import Role, Text
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
@@ -48,25 +48,16 @@ class _Answer(msgspec.Struct, array_like=True):
     invalid: bool = False  # the failure is the text's
 
 
-class ChildEmbedder:
+class ChildEmbedder(Described):
     """
     An :class:`~mnemolite.ports.Embedder`; making one loads the model. The process ends with this object; one that has
     ended by itself is followed by another at the next text.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._configuration = read_configuration(folder)
+        super().__init__(folder, read_configuration(folder))
         self._starting = threading.Lock()
         self._child = self._started()
-
-    @property
-    def space(self) -> Space:
-        return space_of(self._folder, self._configuration)
-
-    @property
-    def state(self) -> ModelState:
-        return ModelState(space=self.space, loaded=True, bytes=size_of(self._folder, self._configuration))
 
     @property
     def max_tokens(self) -> int:

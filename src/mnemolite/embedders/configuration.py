@@ -18,7 +18,7 @@ import msgspec
 from mnemolite.embedders.manifest import Relevance, StoredFile, describe
 from mnemolite.errors import EmbedderUnavailable
 from mnemolite.transformer import MAX_TOKENS
-from mnemolite.types import Domain, Role, Space
+from mnemolite.types import Domain, ModelState, Role, Space
 
 FILES = ("model.onnx", "onnx/model.onnx")
 WEIGHTS = "model.safetensors"  # for torch, where there is no model in ONNX
@@ -128,6 +128,22 @@ def space_of(folder: Path, configuration: Configuration) -> Space:
 def size_of(folder: Path, configuration: Configuration) -> int:
     """About what the loaded model takes, in bytes: its files."""
     return sum((folder / name).stat().st_size for name in shaping_files(folder, configuration))
+
+
+class Described:
+    """What of a model in *folder* is known without running it."""
+
+    def __init__(self, folder: Path, configuration: Configuration) -> None:
+        self._folder = folder
+        self._configuration = configuration
+
+    @property
+    def space(self) -> Space:
+        return space_of(self._folder, self._configuration)
+
+    @property
+    def state(self) -> ModelState:
+        return ModelState(space=self.space, loaded=True, bytes=size_of(self._folder, self._configuration))
 
 
 def shaping_files(folder: Path, configuration: Configuration) -> list[str]:

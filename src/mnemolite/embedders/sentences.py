@@ -6,33 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnemolite.embedders.configuration import ADVICE, Configuration, read_configuration, size_of, space_of
+from mnemolite.embedders.configuration import ADVICE, Configuration, Described, read_configuration
 from mnemolite.embedders.manifest import check_sizes
 from mnemolite.errors import EmbedderUnavailable
 from mnemolite.transformer import Batch, Tokens, Transformer
-from mnemolite.types import ModelState, Role, Space, Text
+from mnemolite.types import Role, Text
 
 if TYPE_CHECKING:
     from mnemolite.types import Matrix
 
 
-class SentenceEmbedder:
+class SentenceEmbedder(Described):
     """An :class:`~mnemolite.ports.Embedder`."""
 
     def __init__(self, folder: Path, configuration: Configuration, model: Transformer) -> None:
-        self._folder = folder
-        self._configuration = configuration
+        super().__init__(folder, configuration)
         self._prompts = configuration.prompts
         self._file = folder / configuration.model
         self._model = model
-
-    @property
-    def space(self) -> Space:
-        return space_of(self._folder, self._configuration)
-
-    @property
-    def state(self) -> ModelState:
-        return ModelState(space=self.space, loaded=True, bytes=size_of(self._folder, self._configuration))
 
     @property
     def max_tokens(self) -> int:
