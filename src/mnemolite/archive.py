@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 from msgspec import MsgspecError
@@ -40,6 +40,26 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if not self.parts or any(Path(name).name != name for name in self.parts):
             raise ValueError("it names no files, or others than its own")
+
+
+class Kept(Protocol):
+    """Something that is kept, whole."""
+
+    def held(self) -> bool:
+        """Whether anything is there."""
+        ...
+
+    def save(self, copy: Path) -> Part: ...
+
+    def check(self, copy: Path, part: Part) -> None:
+        """Raises StoreUnavailable where this program cannot use what was saved."""
+        ...
+
+    def put_back(self, copy: Path) -> None:
+        """Whole, or not at all."""
+        ...
+
+    def remove(self) -> None: ...
 
 
 def pack(file: Path, program: str, parts: Mapping[str, tuple[Path, Part]]) -> Manifest:

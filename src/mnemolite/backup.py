@@ -7,38 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from mnemolite import __version__
-from mnemolite.archive import Manifest, Part, pack, unpack
+from mnemolite.archive import Kept, Manifest, Part, pack, unpack
 from mnemolite.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from mnemolite.settings import Settings
-from mnemolite.wiring import JOBS, SERVER
-from mnemolite.wiring_postgres import installed
-from mnemolite.wiring_records import NOTES
+from mnemolite.wiring_backup import kept_parts
 
 KEYS = "keys.json"
-POSTGRES = "postgres.sql"
-
-
-class Kept(Protocol):
-    """Something that is kept, whole."""
-
-    def held(self) -> bool:
-        """Whether anything is there."""
-        ...
-
-    def save(self, copy: Path) -> Part: ...
-
-    def check(self, copy: Path, part: Part) -> None:
-        """Raises StoreUnavailable where this program cannot use what was saved."""
-        ...
-
-    def put_back(self, copy: Path) -> None:
-        """Whole, or not at all."""
-        ...
-
-    def remove(self) -> None: ...
 
 
 class _PlainFile:
@@ -131,22 +107,7 @@ def _put_back(wanted: Mapping[str, Kept], there: list[str], folder: Path) -> Non
 
 def _places(settings: Settings, keys: Path) -> dict[str, Kept]:
     """By the names they have in an archive."""
-    places: dict[str, Kept] = {KEYS: _PlainFile(keys)}
-    if settings.database_url:
-        if settings.database_shards:
-            raise InvalidInput(
-                "database_shards is set: save and restore each server by itself, with DATABASE_URL naming it and "
-                "without database_shards"
-            )
-        with installed():
-            from mnemolite.stores.postgres_backup import PostgresTables
-        return {**places, POSTGRES: PostgresTables(settings.database_url)}
-    from mnemolite.stores import sqlite_jobs, sqlite_schema
-    from mnemolite.stores.sqlite_backup import SqliteFile
-
-    for name, steps in {JOBS: sqlite_jobs.STEPS, NOTES: sqlite_schema.STEPS, SERVER: sqlite_schema.STEPS}.items():
-        places[name] = SqliteFile(Path(settings.data_dir) / name, steps, settings.lock_wait_seconds)
-    return places
+    return {KEYS: _PlainFile(keys), **kept_parts(settings)}
 
 
 @contextmanager
